@@ -1,0 +1,2 @@
+// CRC-32C (Castagnoli) by the processor where it can, by table elsewhere.
+#pragma once

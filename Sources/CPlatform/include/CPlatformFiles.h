@@ -1,0 +1,2 @@
+// System calls that the Glibc module does not export.
+#pragma once

@@ -1,0 +1,2 @@
+@_exported public import EventSourcing
+@_exported public import EventSourcingSegments
