@@ -1,0 +1,109 @@
+/// What is true of a store at one place in its log: enough to go on from there without anything earlier.
+///
+/// It stands, sealed, in the opening frame of every segment and in every run. It grows with the number of applications,
+/// topics, upstreams and of epochs in one segment, not with the number of events.
+struct LogState: Equatable, Sendable {
+  struct PartitionEntry: Equatable, Sendable {
+    var application: UInt32
+    var pipeline: UInt32
+    /// The last notification ID given.
+    var head: Int64 = 0
+  }
+
+  struct TrackingKey: Hashable, Sendable {
+    var application: UInt32
+    var applicationPipeline: UInt32
+    var upstream: UInt32
+    var pipeline: UInt32
+  }
+
+  /// Where a dictionary's frame stands in the segment.
+  struct DictionaryEntry: Equatable, Sendable {
+    var number: UInt32
+    var offset: UInt32
+  }
+
+  /// Names of applications, upstreams and topics, by number.
+  var names: [[UInt8]] = []
+  var partitions: [PartitionEntry] = []
+  var tracking: [TrackingKey: Int64] = [:]
+  /// Records stored so far, of every role.
+  var recordCount: UInt64 = 0
+  var eventCount: UInt64 = 0
+  /// The highest epoch number so far; 0 in a plain store.
+  var highestEpoch: UInt32 = 0
+  /// The dictionary that new states are compressed with; 0 while there is none.
+  var currentDictionary: UInt32 = 0
+  /// Microseconds since 1970 when the store was made: commit times count from here.
+  var timeBase: Int64 = 0
+
+  static let encodingVersion: UInt8 = 1
+
+  func encode(to buffer: RawBuffer) {
+    buffer.append(Self.encodingVersion)
+    buffer.appendVarint(UInt64(names.count))
+    for name in names { name.withUnsafeBytes { buffer.appendPrefixed($0) } }
+    buffer.appendVarint(UInt64(partitions.count))
+    for partition in partitions {
+      buffer.appendVarint(UInt64(partition.application))
+      buffer.appendVarint(UInt64(partition.pipeline))
+      buffer.appendVarint(UInt64(partition.head))
+    }
+    buffer.appendVarint(UInt64(tracking.count))
+    for (key, value) in tracking.sorted(by: { $0.key.sortKey < $1.key.sortKey }) {
+      buffer.appendVarint(UInt64(key.application))
+      buffer.appendVarint(UInt64(key.applicationPipeline))
+      buffer.appendVarint(UInt64(key.upstream))
+      buffer.appendVarint(UInt64(key.pipeline))
+      buffer.appendVarint(UInt64(value))
+    }
+    buffer.appendVarint(recordCount)
+    buffer.appendVarint(eventCount)
+    buffer.appendVarint(UInt64(highestEpoch))
+    buffer.appendVarint(UInt64(currentDictionary))
+    buffer.appendSignedVarint(timeBase)
+  }
+
+  init() {}
+
+  /// Reads what ``encode(to:)`` wrote; `nil` when anything does not fit.
+  init?(_ reader: inout ByteReader) {
+    guard reader.read(UInt8.self) == Self.encodingVersion else { return nil }
+    for _ in 0..<reader.readCount(atMost: reader.remaining) where !reader.failed {
+      names.append(Array(reader.readPrefixed(atMost: StorageLimits.topic)))
+    }
+    for _ in 0..<reader.readCount(atMost: reader.remaining) where !reader.failed {
+      let application = reader.readCount(atMost: Int(UInt32.max))
+      let pipeline = reader.readCount(atMost: Int(UInt32.max))
+      let head = reader.readCount(atMost: .max)
+      guard application < names.count else { return nil }
+      partitions.append(
+        PartitionEntry(application: UInt32(application), pipeline: UInt32(pipeline), head: Int64(head)))
+    }
+    for _ in 0..<reader.readCount(atMost: reader.remaining) where !reader.failed {
+      let application = reader.readCount(atMost: Int(UInt32.max))
+      let applicationPipeline = reader.readCount(atMost: Int(UInt32.max))
+      let upstream = reader.readCount(atMost: Int(UInt32.max))
+      let pipeline = reader.readCount(atMost: Int(UInt32.max))
+      let value = reader.readCount(atMost: .max)
+      guard application < names.count, upstream < names.count else { return nil }
+      tracking[
+        TrackingKey(
+          application: UInt32(application), applicationPipeline: UInt32(applicationPipeline),
+          upstream: UInt32(upstream), pipeline: UInt32(pipeline))] = Int64(value)
+    }
+    recordCount = reader.readVarint()
+    eventCount = reader.readVarint()
+    highestEpoch = UInt32(reader.readCount(atMost: Int(UInt32.max)))
+    currentDictionary = UInt32(reader.readCount(atMost: Int(UInt32.max)))
+    timeBase = reader.readSignedVarint()
+    if reader.failed { return nil }
+  }
+}
+
+extension LogState.TrackingKey {
+  /// Any total order will do: the encoding must not depend on a hash table's.
+  fileprivate var sortKey: (UInt64, UInt64) {
+    (UInt64(application) << 32 | UInt64(upstream), UInt64(applicationPipeline) << 32 | UInt64(pipeline))
+  }
+}

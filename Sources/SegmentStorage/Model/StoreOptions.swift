@@ -1,0 +1,66 @@
+public import Sealing
+
+/// When an append counts as done.
+public enum Durability: Sendable, Equatable {
+  /// `append` returns when the commit is on the device: one `fdatasync` a group of commits. The default.
+  case commit
+  /// `append` returns when the operating system has the commit; a flush follows within the given milliseconds.
+  /// Survives the death of the process; a power cut may lose that much.
+  case interval(milliseconds: Int)
+  /// `append` returns when the operating system has the commit; a flush follows at least every second or 8 MiB, at a
+  /// roll, at ``SegmentStore/flush()`` and at close. Survives the death of the process; a power cut may lose that much.
+  case none
+}
+
+/// How the bytes of segments are read.
+public enum ReadMode: Sendable {
+  /// Segments are mapped. Fastest; a device error or a file cut from outside ends the process (`SIGBUS`).
+  case mapped
+  /// Segments are read by `pread`: errors of the device are errors of the call. A record costs some 600 ns more.
+  case pread
+}
+
+/// What may be done with a store that is opened.
+public enum StoreAccess: Sendable {
+  /// Reads and writes; makes the store where there is none. Takes the writer's lock.
+  case create
+  /// Reads and writes a store that is there. Takes the writer's lock.
+  case write
+  /// Reads only: writes nothing, not even on recovery; works on read-only media and beside a writer.
+  case read
+}
+
+/// Where the key comes from, or that there is none.
+public enum StoreKey: Sendable {
+  /// Everything that a user writes is sealed with keys wrapped by this one.
+  case provider(any KeyProvider)
+  /// No encryption: CRC-32C only.
+  case plain
+}
+
+/// How a store is opened. Every property has a default that is safe.
+public struct StoreOptions: Sendable {
+  /// What may be done with the store. Default ``StoreAccess/create``.
+  public var access: StoreAccess = .create
+  /// When an append counts as done. Default ``Durability/commit``.
+  public var durability: Durability = .commit
+  /// How segments are read. Default ``ReadMode/mapped``.
+  public var reads: ReadMode = .mapped
+  /// Bytes after which a new segment is begun: 64 KiB to 1 GiB. Default 64 MiB.
+  public var segmentSize: UInt64 = 64 << 20
+  /// Bytes of the active segment after which its index is written to a run. Default 16 MiB.
+  public var runInterval: UInt64 = 16 << 20
+  /// Frames are aligned to two to this power. Default 3; 9 or 12 for devices whose writes may harm neighbouring bytes.
+  public var alignmentExponent: UInt8 = 3
+  /// Whether a dictionary is trained from the states that are stored. Default `true`.
+  public var trainsDictionary = true
+  /// Whether zeros are written ahead of a durable writer of small commits. Default `true`.
+  public var writesZerosAhead = true
+  /// Whether housekeeping (runs, footers, zeros ahead, timed flushes) has a thread of its own. Without, it is done by the
+  /// appends themselves at the same places every time: for tests. Default `true`.
+  public var hasMaintenanceThread = true
+  /// The file operations. Default ``LinuxFileSystem``.
+  public var fileSystem: any FileSystem = LinuxFileSystem()
+
+  public init() {}
+}

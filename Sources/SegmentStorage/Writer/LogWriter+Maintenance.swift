@@ -1,0 +1,185 @@
+internal import Sealing
+
+/// What is done beside the appends: footers and runs, zeros ahead, timed flushes, the training of the dictionary.
+extension LogWriter {
+  /// Longest commit group that counts as small: zeros are written ahead of these only.
+  private static let smallGroup = 64 << 10
+
+  func requestMaintenance(_ request: MaintenanceRequests) {
+    if context.options.hasMaintenanceThread {
+      monitor.withLock {
+        maintenanceRequests.insert(request)
+        maintenanceWakeup.signal()
+      }
+    } else {
+      perform(request)
+    }
+  }
+
+  /// After each group: what is due? The leader's.
+  func requestHousekeeping(groupSize: Int) {
+    var due: MaintenanceRequests = []
+    let end = builder.offset
+    monitor.lock()
+    if writesZeros, groupSize <= Self.smallGroup, end + (64 << 10) > zeroedEnd, zeroing == nil { due.insert(.zeros) }
+    if UInt64(end - coveredEnd) >= context.options.runInterval { due.insert(.partialRun) }
+    if context.options.durability != .commit, maintenanceIdle { due.insert(.timedFlush) }
+    let isNew = !maintenanceRequests.isSuperset(of: due)
+    if !due.isEmpty && isNew && context.options.hasMaintenanceThread {
+      maintenanceRequests.formUnion(due)
+      maintenanceWakeup.signal()
+    }
+    monitor.unlock()
+    guard !context.options.hasMaintenanceThread else { return }
+    if due.contains(.zeros) { perform(.zeros) }
+    if due.contains(.partialRun) {
+      // Without a thread the leader itself is here, and may read the index.
+      try? writePartialRun()
+    }
+  }
+
+  /// Nanoseconds between two flushes of a writer that does not flush every commit.
+  private var flushInterval: UInt64 {
+    if case .interval(let milliseconds) = context.options.durability { return UInt64(max(1, milliseconds)) * 1_000_000 }
+    return 1_000_000_000
+  }
+
+  func maintenanceLoop() {
+    monitor.lock()
+    while true {
+      while maintenanceRequests.isEmpty {
+        maintenanceIdle = true
+        maintenanceWakeup.wait(monitor)
+        maintenanceIdle = false
+      }
+      let requests = maintenanceRequests
+      maintenanceRequests = []
+      if requests.contains(.timedFlush) && !requests.contains(.quit) {
+        // Something was written and not flushed: give the interval time to pass, then flush once.
+        maintenanceWakeup.wait(monitor, nanoseconds: flushInterval)
+      }
+      monitor.unlock()
+      perform(requests)
+      monitor.lock()
+      if requests.contains(.quit) { break }
+    }
+    monitor.unlock()
+  }
+
+  private func perform(_ requests: MaintenanceRequests) {
+    if requests.contains(.train) { trainDictionary() }
+    if requests.contains(.zeros) { writeZeros() }
+    if requests.contains(.timedFlush) && !requests.contains(.quit) { try? flush() }
+    // An error in the next two costs a slower open, or is met again by the roll that needs them.
+    if requests.contains(.finishSegment) {
+      do throws(StorageError) {
+        try finishUnfinished()
+      } catch {
+        context.report.note("\(error)")
+      }
+    }
+    if requests.contains(.partialRun), context.options.hasMaintenanceThread {
+      do throws(StorageError) {
+        try exclusively { () throws(StorageError) in try writePartialRun() }
+      } catch {
+        context.report.note("\(error)")
+      }
+    }
+  }
+
+  private func trainDictionary() {
+    guard let content = sampler?.train() else { return }
+    let number = max(context.keys.dictionaries.current?.number ?? 0, 0) + 1
+    guard let dictionary = try? CompressionDictionary(number: number, content: content) else { return }
+    context.keys.dictionaries.register(dictionary)
+  }
+
+  /// Writes the index of the active segment's first part, so that an open scans little. Nobody may change the index.
+  func writePartialRun() throws(StorageError) {
+    let mark = monitor.withLock { written }
+    try makeDurable(mark)
+    let info = builder.info(state: state, headsAtOpening: view.headsAtOpening)
+    _ = try context.writeRun(try view.activeIndex(info: info), of: view.active, isPartial: true)
+    monitor.withLock { coveredEnd = info.end }
+    removePartialRuns(of: view.active.header.ordinal, except: info.end)
+  }
+
+  /// Writes a piece of zeros behind the log and flushes it: a commit into written room needs no new size, and half the
+  /// time.
+  private func writeZeros() {
+    let segment = view.lock.withLock { view.active }
+    monitor.lock()
+    let start = max(zeroedEnd, inflightEnd)
+    let stored = view.sealedBytes + UInt64(inflightEnd)
+    let ahead = Int(max(1 << 20, stored / 4))
+    let piece = min(512 << 10, max(64 << 10, inflightEnd / 2))
+    let end = min(start + piece, inflightEnd + ahead, Int(context.options.segmentSize))
+    guard writesZeros, zeroing == nil, poison == nil, !isClosing, end - start >= 32 << 10 else {
+      monitor.unlock()
+      return
+    }
+    zeroing = start..<end
+    monitor.unlock()
+    var failure: SystemError?
+    var isFlush = false
+    do throws(SystemError) {
+      let zeros = RawBuffer(capacity: 64 << 10)
+      zeros.appendZeros(64 << 10)
+      var offset = start
+      while offset < end {
+        let length = min(64 << 10, end - offset)
+        try segment.file.writeFully(UnsafeRawBufferPointer(rebasing: zeros.bytes[..<length]), at: UInt64(offset))
+        offset += length
+      }
+      isFlush = true
+      try segment.file.synchronize()
+    } catch {
+      failure = error
+    }
+    if isFlush, let failure {
+      becomePoisoned(
+        StorageError(
+          .durabilityUnknown, "A flush failed. Close the store and open it again.", file: segment.name, cause: failure))
+    }
+    monitor.lock()
+    zeroing = nil
+    if failure == nil {
+      zeroedEnd = end
+    } else {
+      // No room to prepare: go on without.
+      writesZeros = false
+    }
+    idle.broadcast()
+    monitor.unlock()
+  }
+
+  /// The end of a writer's life: everything durable, the files at their proper length, the head flushed.
+  func finishAtClose() throws(StorageError) {
+    defer {
+      try? headFile.close()
+      try? view.active.file.close()
+    }
+    let (poison, mark) = monitor.withLock { (self.poison, written) }
+    if poison != nil { return }
+    try makeDurable(mark)
+    do throws(StorageError) {
+      try finishUnfinished()
+      if builder.offset - coveredEnd >= 1 << 20 { try writePartialRun() }
+    } catch {
+      // The store is complete without: the next open scans a little more.
+      guard error.code == .diskFull || error.code == .inputOutput else { throw error }
+    }
+    try io { () throws(SystemError) in
+      if try mark.segment.file.size() > UInt64(mark.end) {
+        try mark.segment.file.truncate(to: UInt64(mark.end))
+        try mark.segment.file.synchronize()
+      }
+    }
+    writeHead(mark)
+    do throws(SystemError) {
+      try headFile.synchronize()
+    } catch {
+      context.report.note("HEAD could not be flushed: \(error)")
+    }
+  }
+}
