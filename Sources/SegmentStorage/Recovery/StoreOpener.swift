@@ -340,7 +340,7 @@ struct StoreOpener {
         partitions: partitions, openReport: openReport)
     }
     let headFile = try io { () throws(SystemError) in try fileSystem.open(path("HEAD"), .create) }
-    let sampler = options.trainsDictionary && outcome.info.state.currentDictionary == 0 ? Sampler() : nil
+    let sampler = options.trainsDictionary ? Sampler(recordCount: outcome.info.state.recordCount) : nil
     let writer = LogWriter(
       context: context, view: view, builder: FrameBuilder(continuing: outcome.info, of: outcome.active),
       info: outcome.info, headFile: headFile, headTurn: outcome.head?.turn ?? 0,
