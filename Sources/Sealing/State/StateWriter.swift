@@ -8,6 +8,7 @@ public final class StateWriter {
   private let epochs: EpochRegistry?
   private let dictionaries: DictionaryRegistry
   private let compressor = Compressor()
+  // Half a page more than the next: buffers a whole number of pages apart make the processor's loads wait for stores.
   private var plaintext = ScratchBuffer(capacity: 6144)
   private var packed = ScratchBuffer(capacity: 4096)
   private let associatedData: UnsafeMutableRawPointer

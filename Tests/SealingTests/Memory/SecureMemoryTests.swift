@@ -31,8 +31,11 @@ import Testing
     let bytes = SecureBytes(count: 32)
     let flags = try bytes.withUnsafeBytes { try Self.flags(of: UInt(bitPattern: $0.baseAddress)) }
     #expect(flags.contains("dd") && flags.contains("wf"))
-    #expect(flags.contains("lo") == bytes.isLocked)
-    #expect(bytes.isLocked, "the limit of locked memory (ulimit -l) is too small to test")
+    // The address sanitizer replaces mlock with nothing that says that it worked.
+    if dlsym(nil, "__asan_init") == nil {
+      #expect(flags.contains("lo") == bytes.isLocked)
+      #expect(bytes.isLocked, "the limit of locked memory (ulimit -l) is too small to test")
+    }
     #expect(bytes.isWipedOnFork)
   }
 
