@@ -20,3 +20,4 @@ static inline void closeroll_error_text(int code, char *buffer, size_t size) {
 
 #include "CPlatformCRC32C.h"
 #include "CPlatformFiles.h"
+#include "CPlatformRandom.h"
