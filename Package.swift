@@ -38,7 +38,8 @@ let package = Package(
       name: "SegmentStorage", dependencies: ["Sealing", "CPlatform"], swiftSettings: houseStyle),
 
     // The application layer, the same over every store.
-    .target(name: "EventSourcing", dependencies: ["Sealing", "CZlib"], swiftSettings: houseStyle),
+    .target(
+      name: "EventSourcing", dependencies: ["Sealing", "CLZ4", "CZlib"], swiftSettings: houseStyle),
     .target(
       name: "EventSourcingSegments", dependencies: ["EventSourcing", "SegmentStorage", "Sealing"],
       swiftSettings: houseStyle),

@@ -108,7 +108,7 @@ extension AggregateEvent {
 /// The first event of an aggregate, with version 0.
 public protocol CreatedEvent<AggregateType>: AggregateEvent {
   /// The type of the aggregate's state.
-  associatedtype AggregateType: Aggregate
+  associatedtype AggregateType
 
   /// The state that the aggregate begins with.
   func create() throws -> AggregateType
@@ -131,7 +131,7 @@ extension CreatedEvent {
 /// A later event of an aggregate.
 public protocol MutatingEvent<AggregateType>: AggregateEvent {
   /// The type of the aggregate's state.
-  associatedtype AggregateType: Aggregate
+  associatedtype AggregateType
 
   /// Changes the state. Works on a copy that is kept only if it does not throw.
   func mutate(_ aggregate: inout AggregateType) throws

@@ -29,7 +29,8 @@ public struct DomainEvent: Sendable {
 
   init(
     originatorID: UUID, originatorVersion: Int, timestamp: Timestamp, topic: String, payload: any EventPayload,
-    isNotifiable: Bool, hash: String? = nil, encoded: [UInt8]? = nil, originatorTopic: String? = nil, classVersion: Int = 0
+    isNotifiable: Bool, hash: String? = nil, encoded: [UInt8]? = nil, originatorTopic: String? = nil,
+    classVersion: Int = 0
   ) {
     self.originatorID = originatorID
     self.originatorVersion = originatorVersion

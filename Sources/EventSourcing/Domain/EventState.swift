@@ -113,7 +113,9 @@ enum EventState {
   }
 
   @inline(never)
-  private static func decodeUpcast<E: AggregateEvent>(_ type: E.Type, _ table: TokenTable, from version: Int) throws -> E {
+  private static func decodeUpcast<E: AggregateEvent>(_ type: E.Type, _ table: TokenTable, from version: Int) throws
+    -> E
+  {
     let bytes = try upcast(table, from: version, for: type)
     return try bytes.withUnsafeBytes { bytes in
       try TokenTables.withTable(of: bytes) { try E(from: TokenDecoder($0, 0)) }

@@ -35,7 +35,7 @@ enum HashChain {
   private static func hash(_ table: TokenTable, isVersion1: Bool, salt: String) throws -> String {
     let writer = JSONWriter()
     try input(table, isVersion1: isVersion1, salt: salt, into: writer)
-    return SHA256.hexadecimal(writer.buffer)
+    return try SHA256.hexadecimal(writer.buffer)
   }
 
   /// Checks the hash that a state carries, and gives it.
@@ -64,9 +64,9 @@ enum HashChain {
 /// SHA-256 (FIPS 180-4).
 enum SHA256 {
   /// The hash in lower-case hexadecimal.
-  static func hexadecimal(_ bytes: UnsafeRawBufferPointer) -> String {
-    withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { digest in
-      MAC.sha256([bytes], into: digest)
+  static func hexadecimal(_ bytes: UnsafeRawBufferPointer) throws -> String {
+    try withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { digest in
+      try MAC.sha256([bytes], into: digest)
       return String(unsafeUninitializedCapacity: 64) { text in
         for (index, byte) in digest.enumerated() {
           text[2 * index] = JSONWriter.hex[Int(byte >> 4)]
