@@ -64,8 +64,11 @@ let package = Package(
     .testTarget(
       name: "SegmentStorageTests", dependencies: ["SegmentStorage", "Sealing", "StorageTestSupport"],
       swiftSettings: houseStyle),
+    .target(
+      name: "EventSourcingTestSupport", dependencies: ["EventSourcing"],
+      path: "Tests/EventSourcingTestSupport", swiftSettings: houseStyle),
     .testTarget(
-      name: "EventSourcingTests", dependencies: ["EventSourcing", "Sealing"],
+      name: "EventSourcingTests", dependencies: ["EventSourcing", "EventSourcingTestSupport", "Sealing"],
       swiftSettings: houseStyle),
     .testTarget(
       name: "EventSourcingSegmentsTests",
