@@ -11,7 +11,9 @@ extension RecordManagerContract {
     var ids: [Int?] = []
     for position in 0..<4 {
       ids += try await records.write([event(first, position)], tracking: nil)
-      try await requireError(.recordConflict, "the position is taken") { try await records.record([event(first, position)]) }
+      try await requireError(.recordConflict, "the position is taken") {
+        try await records.record([event(first, position)])
+      }
     }
     try requireEqual(ids, [1, 2, 3, 4], "IDs count from 1, without gaps")
     let more = try await records.write([event(second, 0), event(second, 1), event(first, 4)], tracking: nil)
@@ -73,7 +75,8 @@ extension RecordManagerContract {
       "a snapshot has no notification ID")
     try requireEqual(try await events.maxNotificationID(), 1, "snapshots are not among the notifications")
     try requireEqual(
-      try await snapshots.get(first, at: 0).state, Array("{\"snapshot\":true}".utf8), "roles have positions of their own")
+      try await snapshots.get(first, at: 0).state, Array("{\"snapshot\":true}".utf8),
+      "roles have positions of their own")
     try requireEqual(try await events.get(first, at: 0).state, Array("{}".utf8), "roles have positions of their own")
     try await snapshots.record([
       SequencedItem(sequenceID: second, position: 4, topic: "Contract.Snapshot", state: [1, 2, 3])

@@ -72,7 +72,8 @@ extension RecordManagerContract {
       (RecordQuery(lte: 1), [0, 1]), (RecordQuery(gte: 1, lte: 1), [1]), (RecordQuery(gte: 1, lt: 2), [1]),
       (RecordQuery(gt: 0, lte: 1), [1]), (RecordQuery(gt: 0, lt: 2), [1]), (RecordQuery(gt: 5, lt: 2), []),
       (RecordQuery(gte: -5), [0, 1, 2]), (RecordQuery(gt: 0, gte: 2, lt: 9, lte: 2), [2]), (.all, [0, 1, 2]),
-      (RecordQuery(gt: Int.max), []), (RecordQuery(lt: Int.min), []), (RecordQuery(gte: Int.min, lte: Int.max), [0, 1, 2]),
+      (RecordQuery(gt: Int.max), []), (RecordQuery(lt: Int.min), []),
+      (RecordQuery(gte: Int.min, lte: Int.max), [0, 1, 2]),
     ]
     for (query, expected) in cases { try await check(records, query, expected) }
   }

@@ -46,8 +46,7 @@ public struct DomainEvent: Sendable {
 
   /// The same event with its place in a hash chain.
   func chained(after previousHash: String, salt: String) throws -> DomainEvent {
-    let writer = JSONWriter()
-    let attributes = try EventState.encode(self, previousHash: previousHash, into: writer)
+    let attributes = try EventState.encode(self, previousHash: previousHash)
     let hash = try HashChain.hash(ofState: attributes, salt: salt)
     var encoded = attributes
     encoded.removeLast()
@@ -62,7 +61,7 @@ public struct DomainEvent: Sendable {
   ///
   /// - Throws: ``EventSourcingError/Code/encoding`` if a property has no form.
   public func transcoded(sortsKeys: Bool = false) throws -> [UInt8] {
-    let bytes = try encoded ?? EventState.encode(self, previousHash: nil, into: JSONWriter())
+    let bytes = try encoded ?? EventState.encode(self, previousHash: nil)
     return sortsKeys ? try CanonicalJSON.sorted(bytes) : bytes
   }
 }

@@ -7,7 +7,12 @@
 /// The stored form of events: their own members among the reserved ones.
 enum EventState {
   /// Writes an event without its hash. The order of members is that of the reference library.
-  static func encode(_ event: DomainEvent, previousHash: String?, into writer: JSONWriter) throws -> [UInt8] {
+  static func encode(_ event: DomainEvent, previousHash: String?) throws -> [UInt8] {
+    try EncodingState.withState { try encode(event, previousHash: previousHash, into: $0) }
+  }
+
+  private static func encode(_ event: DomainEvent, previousHash: String?, into state: EncodingState) throws -> [UInt8] {
+    let writer = state.writer
     writer.byte(UInt8(ascii: "{"))
     writer.key(ReservedKey.originatorID)
     writer.uuid(event.originatorID)
@@ -19,7 +24,6 @@ enum EventState {
       writer.key(ReservedKey.originatorTopic)
       writer.string(topic)
     }
-    let state = EncodingState(writer: writer)
     state.isContinuation = true
     do {
       try event.payload.encode(to: ValueEncoder(state: state, depth: 0))

@@ -1,9 +1,14 @@
+import Synchronization
+
 /// What the containers of one encoding write into: the text so far, the containers that are open, and what is to be put in
 /// between once it is complete.
 ///
 /// Values are written as they come. Only `nestedContainer` and `superEncoder`, which may be used in any order later, get a
-/// text of their own, that is put in its place at the end. Used by one task at a time.
-final class EncodingState {
+/// text of their own, that is put in its place at the end.
+///
+/// Not synchronised by itself: a state belongs to one task at a time, and goes from one to another only through the lock of
+/// `pool`.
+final class EncodingState: @unchecked Sendable {
   enum Shape { case object, array, scalar }
 
   struct Frame {
@@ -13,8 +18,8 @@ final class EncodingState {
   }
 
   let writer: JSONWriter
-  private(set) var frames: [Frame] = []
-  private var nextID = 0
+  private let frames: UnsafeMutablePointer<Frame>
+  private let counters: UnsafeMutablePointer<(depth: Int, nextID: Int)>
   private var splices: [(offset: Int, state: EncodingState)] = []
   /// The first error of a call that cannot throw.
   private(set) var failure: EncodingError?
@@ -26,9 +31,20 @@ final class EncodingState {
   init(writer: JSONWriter, path: [any CodingKey] = []) {
     self.writer = writer
     self.path = path
+    frames = .allocate(capacity: Self.maximumFrames)
+    counters = .allocate(capacity: 1)
+    counters.initialize(to: (0, 0))
   }
 
-  var depth: Int { frames.count }
+  deinit {
+    frames.deallocate()
+    counters.deallocate()
+  }
+
+  private static let maximumFrames = TokenTable.maximumDepth + 1
+
+  @inline(__always)
+  var depth: Int { counters.pointee.depth }
 
   @inline(never)
   func invalid(_ what: String) -> EncodingError {
@@ -42,34 +58,37 @@ final class EncodingState {
 
   /// Opens a container for the value that is being written at `depth`, or goes on with the one that it has opened.
   func open(_ shape: Shape, at depth: Int) -> Int {
-    if frames.count > depth {
+    if self.depth > depth {
       closeFrames(to: depth + 1)
       if frames[depth].shape != shape { fail("A value asks for two kinds of containers.") }
       return frames[depth].id
     }
-    nextID += 1
-    frames.append(Frame(shape: shape, members: 0, id: nextID))
-    if frames.count > TokenTable.maximumDepth {
+    guard self.depth < TokenTable.maximumDepth else {
       fail("Values are nested deeper than \(TokenTable.maximumDepth).")
+      return -1
     }
+    counters.pointee.nextID &+= 1
+    let id = counters.pointee.nextID
+    frames[self.depth] = Frame(shape: shape, members: 0, id: id)
+    counters.pointee.depth &+= 1
     if depth == 0, isContinuation {
       if shape == .object { frames[0].members = 1 } else { fail("An event must be written as members of an object.") }
-      return nextID
+      return id
     }
     switch shape {
     case .object: writer.byte(UInt8(ascii: "{"))
     case .array: writer.byte(UInt8(ascii: "["))
     case .scalar: break
     }
-    return nextID
+    return id
   }
 
   @inline(__always)
   func closeFrames(to depth: Int) {
-    while frames.count > depth {
-      let frame = frames.removeLast()
-      if frames.isEmpty, isContinuation { return }
-      switch frame.shape {
+    while self.depth > depth {
+      counters.pointee.depth &-= 1
+      if self.depth == 0, isContinuation { return }
+      switch frames[self.depth].shape {
       case .object: writer.byte(UInt8(ascii: "}"))
       case .array: writer.byte(UInt8(ascii: "]"))
       case .scalar: break
@@ -80,16 +99,19 @@ final class EncodingState {
   /// Makes room for the next member or element of the container with this ID.
   @inline(__always)
   func next(in id: Int, at depth: Int) throws {
-    guard frames.count > depth, frames[depth].id == id else {
-      throw invalid("A container is written to after its value was complete.")
-    }
-    if frames.count > depth + 1 { closeFrames(to: depth + 1) }
+    guard self.depth > depth, frames[depth].id == id else { throw tooLate() }
+    if self.depth > depth &+ 1 { closeFrames(to: depth &+ 1) }
     if frames[depth].members > 0 { writer.comma() }
-    frames[depth].members += 1
+    frames[depth].members &+= 1
+  }
+
+  @inline(never)
+  private func tooLate() -> EncodingError {
+    failure ?? invalid("A container is written to after its value was complete.")
   }
 
   func members(in id: Int, at depth: Int) -> Int {
-    frames.count > depth && frames[depth].id == id ? frames[depth].members : 0
+    self.depth > depth && frames[depth].id == id ? frames[depth].members : 0
   }
 
   /// A state for a container that may be written at any time: its text is put here at the end.
@@ -104,7 +126,7 @@ final class EncodingState {
 
   /// Closes what is open and gives the whole text.
   func finish(isSplice: Bool = false) throws -> [UInt8] {
-    if isSplice, frames.isEmpty, writer.count == 0 { writer.raw("{}") }
+    if isSplice, depth == 0, writer.count == 0 { writer.raw("{}") }
     closeFrames(to: 0)
     if let failure { throw failure }
     guard !splices.isEmpty else { return writer.bytes }
@@ -117,5 +139,33 @@ final class EncodingState {
     }
     bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: writer.buffer[start...]))
     return bytes
+  }
+
+  // MARK: Reuse
+
+  private static let pool = Mutex<[EncodingState]>([])
+
+  /// Shows a state to `body`: a new one, or one that was used before.
+  static func withState<R>(_ body: (EncodingState) throws -> R) rethrows -> R {
+    var state = pool.withLock { $0.popLast() } ?? EncodingState(writer: JSONWriter())
+    defer { giveBack(&state) }
+    return try body(state)
+  }
+
+  private static func giveBack(_ state: inout EncodingState) {
+    // An encoder that somebody kept keeps its state.
+    guard isKnownUniquelyReferenced(&state), state.writer.isSmall else { return }
+    state.reset()
+    let returned = state
+    pool.withLock { if $0.count < 16 { $0.append(returned) } }
+  }
+
+  private func reset() {
+    writer.removeAll()
+    counters.pointee.depth = 0
+    if !splices.isEmpty { splices = [] }
+    if !path.isEmpty { path = [] }
+    failure = nil
+    isContinuation = false
   }
 }

@@ -2,25 +2,58 @@
 ///
 /// One pass, no recursion: nesting is kept on a small stack of its own, so that no text can exhaust the thread's.
 struct JSONScanner {
-  private struct Open {
+  /// A container that is open.
+  struct Open {
     var token: Int
     var members: Int
-    var isObject: Bool
-    var needsFullScan: Bool
     /// One bit per key seen, by a cheap hash: a second hit is looked at closely.
     var keysSeen: UInt64
+    var isObject: Bool
+    var needsFullScan: Bool
   }
 
-  private let table: TokenTable
+  private let memory: UnsafeMutablePointer<TokenTable.Memory>
   private let base: UnsafePointer<UInt8>
   private let end: Int
+  private var tokens: UnsafeMutablePointer<JSONToken>
+  private(set) var count = 0
+  private var capacity: Int
   private var offset = 0
-  private var stack: [Open] = []
+  private let stack: UnsafeMutablePointer<Open>
+  private var depth = 0
 
-  init(table: TokenTable, base: UnsafePointer<UInt8>, end: Int) {
-    self.table = table
-    self.base = base
-    self.end = end
+  init(_ memory: UnsafeMutablePointer<TokenTable.Memory>) {
+    self.memory = memory
+    base = memory.pointee.base
+    end = memory.pointee.byteCount
+    tokens = memory.pointee.tokens
+    capacity = memory.pointee.capacity
+    stack = memory.pointee.open
+  }
+
+  @inline(__always)
+  private mutating func append(_ token: JSONToken) -> Int {
+    if count == capacity { grow() }
+    tokens[count] = token
+    count &+= 1
+    return count &- 1
+  }
+
+  @inline(never)
+  private mutating func grow() {
+    let larger = UnsafeMutablePointer<JSONToken>.allocate(capacity: capacity * 2)
+    larger.update(from: tokens, count: count)
+    tokens.deallocate()
+    tokens = larger
+    capacity *= 2
+    memory.pointee.tokens = larger
+    memory.pointee.capacity = capacity
+  }
+
+  @inline(__always)
+  private func isEqual(_ one: JSONToken, _ other: JSONToken) -> Bool {
+    one.kind == .string && one.length == other.length
+      && JSONBytes.isEqual(base + Int(one.start), base + Int(other.start), Int(one.length))
   }
 
   private func failure(_ what: String, at offset: Int) -> EventSourcingError {
@@ -37,7 +70,7 @@ struct JSONScanner {
   }
 
   mutating func scan() throws(EventSourcingError) {
-    var current = Open(token: -1, members: 0, isObject: false, needsFullScan: false, keysSeen: 0)
+    var current = Open(token: -1, members: 0, keysSeen: 0, isObject: false, needsFullScan: false)
     while true {
       // A value is expected here.
       skipBlanks()
@@ -49,17 +82,18 @@ struct JSONScanner {
         offset += 1
         _ = try string()
       case UInt8(ascii: "{"), UInt8(ascii: "["):
-        guard stack.count < TokenTable.maximumDepth else {
+        guard depth < TokenTable.maximumDepth else {
           throw failure("containers are nested deeper than \(TokenTable.maximumDepth)", at: offset)
         }
         let isObject = byte == UInt8(ascii: "{")
-        let token = table.append(
+        let token = append(
           JSONToken(
             start: UInt32(truncatingIfNeeded: offset), length: 0, next: 0, kind: isObject ? .object : .array,
             needsFullScan: false, hint: 1))
         offset += 1
-        stack.append(current)
-        current = Open(token: token, members: 0, isObject: isObject, needsFullScan: false, keysSeen: 0)
+        stack[depth] = current
+        depth &+= 1
+        current = Open(token: token, members: 0, keysSeen: 0, isObject: isObject, needsFullScan: false)
         opened = true
       default:
         try scalar(byte)
@@ -78,11 +112,12 @@ struct JSONScanner {
         if !opened { current.members += 1 }
         if byte == (current.isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
           offset += 1
-          table.close(
-            current.token, members: current.members,
-            needsFullScan: current.needsFullScan || current.members > TokenTable.scanLimit)
-          guard let outer = stack.popLast() else { throw failure("a container is closed twice", at: offset) }
-          current = outer
+          tokens[current.token].length = UInt32(truncatingIfNeeded: current.members)
+          tokens[current.token].next = UInt32(truncatingIfNeeded: count)
+          tokens[current.token].needsFullScan = current.needsFullScan || current.members > TokenTable.scanLimit
+          // Every container that is open was counted when it was opened.
+          depth &-= 1
+          current = stack[depth]
           opened = false
           continue
         }
@@ -107,7 +142,7 @@ struct JSONScanner {
     skipBlanks()
     guard offset < end, base[offset] == UInt8(ascii: ":") else { throw failure("a colon is missing", at: offset) }
     offset += 1
-    let made = table[token]
+    let made = tokens[token]
     if made.kind == .escapedString {
       current.needsFullScan = true
       return
@@ -121,11 +156,11 @@ struct JSONScanner {
     if current.keysSeen & bit != 0, !current.needsFullScan {
       var other = current.token + 1
       while other < token {
-        if table.isEqual(table[other], made) {
+        if isEqual(tokens[other], made) {
           current.needsFullScan = true
           break
         }
-        other = Int(table[other + 1].next)
+        other = Int(tokens[other &+ 1].next)
       }
     }
     current.keysSeen |= bit
@@ -160,11 +195,11 @@ struct JSONScanner {
   }
 
   @inline(__always)
-  private func append(_ kind: JSONToken.Kind, from start: Int) {
-    _ = table.append(
+  private mutating func append(_ kind: JSONToken.Kind, from start: Int) {
+    _ = append(
       JSONToken(
         start: UInt32(truncatingIfNeeded: start), length: UInt32(truncatingIfNeeded: offset - start),
-        next: UInt32(truncatingIfNeeded: table.count + 1), kind: kind, needsFullScan: false, hint: 0))
+        next: UInt32(truncatingIfNeeded: count &+ 1), kind: kind, needsFullScan: false, hint: 0))
   }
 
   @inline(__always)
@@ -225,7 +260,7 @@ struct JSONScanner {
       if byte == UInt8(ascii: "\"") {
         append(kind, from: start)
         offset += 1
-        return table.count - 1
+        return count &- 1
       }
       if byte == UInt8(ascii: "\\") {
         kind = .escapedString
@@ -312,6 +347,47 @@ enum JSONBytes {
     let ones: UInt64 = 0x0101_0101_0101_0101
     let delete = word ^ (ones &* 0x7F)
     return (delete &- ones) & ~delete & 0x8080_8080_8080_8080
+  }
+
+  @inline(__always)
+  static func isEqual(_ one: UnsafePointer<UInt8>, _ other: UnsafePointer<UInt8>, _ length: Int) -> Bool {
+    let left = UnsafeRawPointer(one)
+    let right = UnsafeRawPointer(other)
+    @inline(__always)
+    func differ<W: FixedWidthInteger & BitwiseCopyable>(_ type: W.Type, at offset: Int) -> Bool {
+      left.loadUnaligned(fromByteOffset: offset, as: W.self) != right.loadUnaligned(fromByteOffset: offset, as: W.self)
+    }
+    if length >= 8 {
+      var offset = 0
+      while offset &+ 8 <= length {
+        if differ(UInt64.self, at: offset) { return false }
+        offset &+= 8
+      }
+      return !differ(UInt64.self, at: length &- 8)
+    }
+    if length >= 4 { return !differ(UInt32.self, at: 0) && !differ(UInt32.self, at: length &- 4) }
+    var offset = 0
+    while offset < length {
+      if one[offset] != other[offset] { return false }
+      offset &+= 1
+    }
+    return true
+  }
+
+  /// The four bytes that eight hexadecimal digits mean, in the order of memory; nil if one of them is no digit.
+  @inline(__always)
+  static func hexBytes(_ word: UInt64) -> UInt32? {
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    let highs: UInt64 = ones &* 0x80
+    let lower = word | (ones &* 0x20)
+    // The high bit of each byte says whether it reaches a bound; no byte carries into the next one.
+    let isDigit = (lower &+ ones &* (0x80 - 0x30)) & ~(lower &+ ones &* (0x80 - 0x3A))
+    let isLetter = (lower &+ ones &* (0x80 - 0x61)) & ~(lower &+ ones &* (0x80 - 0x67))
+    guard word & highs == 0, (isDigit | isLetter) & highs == highs else { return nil }
+    let nibbles = (word & (ones &* 0x0F)) &+ ((word &>> 6) & ones) &* 9
+    var bytes = ((nibbles &<< 4) | (nibbles &>> 8)) & 0x00FF_00FF_00FF_00FF
+    bytes = (bytes | bytes &>> 8) & 0x0000_FFFF_0000_FFFF
+    return UInt32(truncatingIfNeeded: bytes | bytes &>> 16)
   }
 
   @inline(__always)

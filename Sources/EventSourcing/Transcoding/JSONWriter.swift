@@ -8,37 +8,57 @@
 ///
 /// Used by one task at a time.
 final class JSONWriter {
-  private(set) var base: UnsafeMutablePointer<UInt8>
-  private(set) var count = 0
-  private var capacity: Int
+  /// What is written on the way, behind one pointer: no access to it is checked for exclusivity.
+  private struct Memory {
+    var base: UnsafeMutablePointer<UInt8>
+    var count: Int
+    var capacity: Int
+  }
+
+  private let memory: UnsafeMutablePointer<Memory>
   /// Blanks after `,` and `:`, as the first version of the transcoding has them.
   var hasBlanks = false
 
   init(capacity: Int = 512) {
-    self.capacity = capacity
-    base = .allocate(capacity: capacity)
+    memory = .allocate(capacity: 1)
+    memory.initialize(to: Memory(base: .allocate(capacity: capacity), count: 0, capacity: capacity))
   }
 
-  deinit { base.deallocate() }
+  deinit {
+    memory.pointee.base.deallocate()
+    memory.deallocate()
+  }
+
+  @inline(__always)
+  var base: UnsafeMutablePointer<UInt8> { memory.pointee.base }
+
+  @inline(__always)
+  private(set) var count: Int {
+    get { memory.pointee.count }
+    set { memory.pointee.count = newValue }
+  }
 
   var bytes: [UInt8] { [UInt8](UnsafeBufferPointer(start: base, count: count)) }
   var buffer: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 
   func removeAll() { count = 0 }
 
+  /// Whether it is worth keeping for another text.
+  var isSmall: Bool { memory.pointee.capacity <= 1 << 16 }
+
   @inline(__always)
   func reserve(_ more: Int) {
-    if capacity - count < more { grow(more) }
+    if memory.pointee.capacity &- memory.pointee.count < more { grow(more) }
   }
 
   @inline(never)
   private func grow(_ more: Int) {
-    let larger = max(capacity * 2, count + more)
-    let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: larger)
-    memory.update(from: base, count: count)
+    let capacity = max(memory.pointee.capacity * 2, count + more)
+    let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
+    larger.update(from: base, count: count)
     base.deallocate()
-    base = memory
-    capacity = larger
+    memory.pointee.base = larger
+    memory.pointee.capacity = capacity
   }
 
   @inline(__always)

@@ -14,24 +14,23 @@ extension TokenTable {
 
   func uuid(digitsAt index: Int) -> UUID? {
     let token = tokens[index]
-    guard token.kind == .string, token.length >= 32, token.length <= 36 else { return nil }
-    var words: (UInt64, UInt64) = (0, 0)
-    var digits = 0
-    for byte in bytes(of: token) {
-      let value = Self.hexValues[Int(byte)]
-      if value == 0xFF {
-        if byte == UInt8(ascii: "-") { continue }
-        return nil
-      }
-      if digits < 16 { words.0 = words.0 << 4 | UInt64(value) } else { words.1 = words.1 << 4 | UInt64(value) }
-      digits += 1
+    guard token.kind == .string else { return nil }
+    guard token.length == 32 else { return uuid(hyphenated: bytes(of: token)) }
+    let digits = UnsafeRawPointer(base + Int(token.start))
+    @inline(__always)
+    func word(_ offset: Int) -> UInt32? {
+      JSONBytes.hexBytes(UInt64(littleEndian: digits.loadUnaligned(fromByteOffset: offset, as: UInt64.self)))
     }
-    guard digits == 32 else { return nil }
-    let big = (words.0.bigEndian, words.1.bigEndian)
-    return withUnsafeBytes(of: big) { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
+    guard let a = word(0), let b = word(8), let c = word(16), let d = word(24) else { return nil }
+    let words = (a.littleEndian, b.littleEndian, c.littleEndian, d.littleEndian)
+    return withUnsafeBytes(of: words) { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
   }
 
-  private static let hexValues: [UInt8] = (0...255).map { JSONBytes.hexValue(UInt8($0)) ?? 0xFF }
+  @inline(never)
+  private func uuid(hyphenated text: UnsafeBufferPointer<UInt8>) -> UUID? {
+    guard text.count == 36 else { return nil }
+    return UUID(uuidString: String(decoding: text, as: UTF8.self))
+  }
 
   /// A point in time; without an offset it is taken as UTC.
   func date(at index: Int) -> Date? {

@@ -5,40 +5,13 @@
 #endif
 
 extension TokenTable {
-  /// Whether two tokens are strings without escapes and with the same bytes.
-  @inline(__always)
-  func isEqual(_ one: JSONToken, _ other: JSONToken) -> Bool {
-    guard one.kind == .string, other.kind == .string, one.length == other.length else { return false }
-    return isEqual(base + Int(one.start), base + Int(other.start), Int(one.length))
-  }
-
-  @inline(__always)
-  func isEqual(_ one: UnsafePointer<UInt8>, _ other: UnsafePointer<UInt8>, _ length: Int) -> Bool {
-    let left = UnsafeRawPointer(one)
-    let right = UnsafeRawPointer(other)
-    var index = 0
-    while index &+ 8 <= length {
-      if left.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-        != right.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-      {
-        return false
-      }
-      index &+= 8
-    }
-    while index < length {
-      if one[index] != other[index] { return false }
-      index &+= 1
-    }
-    return true
-  }
-
   /// Whether a string token is the text of `name`.
   @inline(__always)
   func isEqual(_ token: JSONToken, _ name: UnsafeBufferPointer<UInt8>) -> Bool {
     guard token.kind == .string else { return isEqualUnescaped(token, name) }
     guard Int(token.length) == name.count else { return false }
     guard let other = name.baseAddress else { return true }
-    return isEqual(base + Int(token.start), other, name.count)
+    return JSONBytes.isEqual(base + Int(token.start), other, name.count)
   }
 
   @inline(never)

@@ -54,31 +54,52 @@ final class TokenTable: @unchecked Sendable {
   /// An object with more members is looked up through a dictionary.
   static let scanLimit = 64
 
-  private(set) var base: UnsafePointer<UInt8>
-  private(set) var byteCount = 0
-  private(set) var tokens: UnsafeMutablePointer<JSONToken>
-  private(set) var count = 0
-  private var capacity: Int
+  /// What is read and written on the way, behind one pointer: no access to it is checked for exclusivity.
+  struct Memory {
+    var base: UnsafePointer<UInt8>
+    var byteCount: Int
+    var tokens: UnsafeMutablePointer<JSONToken>
+    var count: Int
+    var capacity: Int
+    /// The containers that are open while a text is scanned: room for the deepest nesting.
+    let open: UnsafeMutablePointer<JSONScanner.Open>
+  }
+
+  let memory: UnsafeMutablePointer<Memory>
   private var ownedBytes: UnsafeMutablePointer<UInt8>?
   private var indices: [UInt32: [String: UInt32]] = [:]
+  private var hasIndices = false
 
   init() {
-    capacity = 64
-    tokens = .allocate(capacity: capacity)
-    base = UnsafePointer(UnsafeRawPointer(tokens).assumingMemoryBound(to: UInt8.self))
+    let capacity = 64
+    let tokens = UnsafeMutablePointer<JSONToken>.allocate(capacity: capacity)
+    memory = .allocate(capacity: 1)
+    memory.initialize(
+      to: Memory(
+        base: UnsafePointer(UnsafeRawPointer(tokens).assumingMemoryBound(to: UInt8.self)), byteCount: 0, tokens: tokens,
+        count: 0, capacity: capacity, open: .allocate(capacity: Self.maximumDepth + 1)))
   }
 
   deinit {
-    tokens.deallocate()
+    memory.pointee.tokens.deallocate()
+    memory.pointee.open.deallocate()
+    memory.deallocate()
     ownedBytes?.deallocate()
   }
 
   @inline(__always)
-  subscript(index: Int) -> JSONToken { tokens[index] }
+  var base: UnsafePointer<UInt8> { memory.pointee.base }
+  @inline(__always)
+  var tokens: UnsafeMutablePointer<JSONToken> { memory.pointee.tokens }
+  @inline(__always)
+  var count: Int { memory.pointee.count }
+
+  @inline(__always)
+  subscript(index: Int) -> JSONToken { memory.pointee.tokens[index] }
 
   @inline(__always)
   func setHint(_ object: Int, _ hint: Int) {
-    tokens[object].hint = hint <= 0xFFFF ? UInt16(truncatingIfNeeded: hint) : 0
+    memory.pointee.tokens[object].hint = hint <= 0xFFFF ? UInt16(truncatingIfNeeded: hint) : 0
   }
 
   /// The bytes of a string or a number.
@@ -91,57 +112,37 @@ final class TokenTable: @unchecked Sendable {
   ///
   /// - Throws: ``EventSourcingError/Code/decoding`` if it is not one JSON value, with the offset of the first wrong byte.
   func parse(_ text: UnsafeRawBufferPointer) throws(EventSourcingError) {
-    count = 0
-    if !indices.isEmpty { indices.removeAll() }
+    memory.pointee.count = 0
+    memory.pointee.byteCount = 0
+    if hasIndices {
+      indices.removeAll()
+      hasIndices = false
+    }
     guard let start = text.baseAddress, !text.isEmpty else {
-      byteCount = 0
       throw EventSourcingError(.decoding, "The JSON text is empty.", path: "")
     }
     guard text.count <= Self.maximumLength else {
-      byteCount = 0
       throw EventSourcingError(.decoding, "The JSON text is longer than 1 GiB.", path: "")
     }
-    base = start.assumingMemoryBound(to: UInt8.self)
-    byteCount = text.count
-    var scanner = JSONScanner(table: self, base: base, end: text.count)
+    memory.pointee.base = start.assumingMemoryBound(to: UInt8.self)
+    memory.pointee.byteCount = text.count
+    var scanner = JSONScanner(memory)
     try scanner.scan()
-  }
-
-  @inline(__always)
-  func append(_ token: JSONToken) -> Int {
-    if count == capacity { grow() }
-    (tokens + count).initialize(to: token)
-    count += 1
-    return count - 1
-  }
-
-  @inline(never)
-  private func grow() {
-    let larger = UnsafeMutablePointer<JSONToken>.allocate(capacity: capacity * 2)
-    larger.update(from: tokens, count: count)
-    tokens.deallocate()
-    tokens = larger
-    capacity *= 2
-  }
-
-  @inline(__always)
-  func close(_ index: Int, members: Int, needsFullScan: Bool) {
-    tokens[index].length = UInt32(truncatingIfNeeded: members)
-    tokens[index].next = UInt32(truncatingIfNeeded: count)
-    tokens[index].needsFullScan = needsFullScan
+    memory.pointee.count = scanner.count
   }
 
   /// Copies the borrowed bytes: somebody still holds a decoder of this table.
   func detach() {
     guard ownedBytes == nil else { return }
-    let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: max(byteCount, 1))
-    copy.update(from: base, count: byteCount)
+    let count = memory.pointee.byteCount
+    let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: max(count, 1))
+    copy.update(from: base, count: count)
     ownedBytes = copy
-    base = UnsafePointer(copy)
+    memory.pointee.base = UnsafePointer(copy)
   }
 
   /// Whether the table has grown so large that it is not worth keeping.
-  var isOversized: Bool { capacity > 1 << 14 }
+  var isOversized: Bool { memory.pointee.capacity > 1 << 14 }
 
   /// The value tokens of a large object by key; the last of equal keys counts.
   func index(ofObject object: Int) -> [String: UInt32] {
@@ -155,6 +156,7 @@ final class TokenTable: @unchecked Sendable {
       key = Int(tokens[key + 1].next)
     }
     indices[UInt32(object)] = made
+    hasIndices = true
     return made
   }
 }

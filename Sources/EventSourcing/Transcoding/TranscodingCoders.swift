@@ -31,10 +31,11 @@ public struct TranscodingEncoder: Sendable {
   /// - Throws: ``EventSourcingError/Code/encoding``, with the path to the value that has no form; what a value's own
   ///   `encode(to:)` throws, unless it is an `EncodingError`.
   public func encode<T: Encodable>(_ value: T) throws -> [UInt8] {
-    let state = EncodingState(writer: JSONWriter())
     do {
-      try state.write(value)
-      let bytes = try state.finish()
+      let bytes = try EncodingState.withState { state in
+        try state.write(value)
+        return try state.finish()
+      }
       return sortsKeys ? try CanonicalJSON.sorted(bytes) : bytes
     } catch let error as EncodingError {
       throw EventSourcingError(error)

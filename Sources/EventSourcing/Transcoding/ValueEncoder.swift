@@ -100,7 +100,10 @@ extension EncodingState {
 
   /// Writes what a value's own `encode(to:)` writes; an empty object if it writes nothing.
   func writeBody<T: Encodable>(_ value: T) throws {
-    let depth = frames.count
+    let depth = depth
+    guard depth < TokenTable.maximumDepth else {
+      throw invalid("Values are nested deeper than \(TokenTable.maximumDepth).")
+    }
     let start = writer.count
     try value.encode(to: ValueEncoder(state: self, depth: depth))
     closeFrames(to: depth)
@@ -147,6 +150,7 @@ extension EncodingState {
   func write<T: Encodable>(_ value: T, under key: @autoclosure () -> any CodingKey) throws {
     if T.self == UUID.self { return writer.uuid(unsafeBitCast(value, to: UUID.self)) }
     if T.self == Decimal.self { return writer.decimal(unsafeBitCast(value, to: Decimal.self).description) }
+    if T.self == Date.self { return writer.date(unsafeBitCast(value, to: Date.self)) }
     path.append(key())
     try write(value)
     path.removeLast()

@@ -68,8 +68,12 @@ struct CoderSpeedTests {
     let theirDecode = try nanoseconds(20_000) { _ = try theirsDecoder.decode(Event.self, from: theirs) }
     let scan = try nanoseconds { try ours.withUnsafeBytes { try TokenTables.withTable(of: $0) { _ in } } }
     print("event of 10 fields: \(ours.count) bytes here, \(theirs.count) there; ns: scan \(Int(scan))")
-    print("encode \(Int(encode)) ns, toolchain \(Int(theirEncode)) ns, ratio \((theirEncode / encode * 100).rounded() / 100)")
-    print("decode \(Int(decode)) ns, toolchain \(Int(theirDecode)) ns, ratio \((theirDecode / decode * 100).rounded() / 100)")
+    print(
+      "encode \(Int(encode)) ns, toolchain \(Int(theirEncode)) ns, ratio \((theirEncode / encode * 100).rounded() / 100)"
+    )
+    print(
+      "decode \(Int(decode)) ns, toolchain \(Int(theirDecode)) ns, ratio \((theirDecode / decode * 100).rounded() / 100)"
+    )
   }
 
   @Test func replay() async throws {
@@ -102,7 +106,9 @@ struct CoderSpeedTests {
             note: "monthly instalment"))
       }
     }
-    print("replay of 100 events of \(bytes.count) bytes: \(Int(perReplay / 1000)) µs; encode \(Int(encode)) ns an event; 10 triggers \(Int(trigger)) ns")
+    print(
+      "replay of 100 events of \(bytes.count) bytes: \(Int(perReplay / 1000)) µs; encode \(Int(encode)) ns an event; 10 triggers \(Int(trigger)) ns"
+    )
     let app = try await PopoApplication(name: "speed")
     try await app.save(root)
     var best = Double.infinity

@@ -49,7 +49,8 @@ import Testing
         let again = try decoder.decode(TranscodedValue.self, from: Array(text.utf8))
         if entry["v1_sorted_round_trips"] == .bool(true) {
           #expect(
-            try written(again, TranscodingStyle(isSorted: true)) == entry["v2_sorted"]?.stringValue, "\(name), from version 1")
+            try written(again, TranscodingStyle(isSorted: true)) == entry["v2_sorted"]?.stringValue,
+            "\(name), from version 1")
         }
       } else {
         #expect(throws: EncodingError.self, "\(name)") { try written(value, first) }
