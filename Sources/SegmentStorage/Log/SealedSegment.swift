@@ -248,11 +248,8 @@ final class StoreContext: Sendable {
           ? "The segment is not sealed, and a key was given: sealed and plain are never mixed."
           : "The segment is sealed: give the store's key.", file: name)
     }
-    guard
-      let parsed = Segment.parse(
-        fileName: name.hasSuffix(".next")
-          ? Segment.fileName(ordinal: header.ordinal, generation: header.generation) : name),
-      parsed.ordinal == header.ordinal, parsed.generation == header.generation
+    guard let parsed = Segment.parse(fileName: name), parsed.ordinal == header.ordinal,
+      parsed.generation == header.generation
     else { throw .damaged("A segment's header has another number than its name", name, 48) }
     let mapping = try mapping(of: file)
     return try sealing { () throws(SealingError) in

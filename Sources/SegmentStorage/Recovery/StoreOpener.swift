@@ -24,6 +24,15 @@ extension SegmentStore {
     guard !trimmed.isEmpty, !trimmed.utf8.contains(0) else {
       throw StorageError(.invalidArgument, "A store's path must not be empty.")
     }
+    // Beside a writer, a segment may appear or a run vanish between two looks: look again.
+    for _ in 0..<(options.access == .read ? 5 : 0) {
+      do throws(StorageError) {
+        var opener = StoreOpener(directory: trimmed, key: key, options: options)
+        return try opener.open()
+      } catch {
+        guard error.code == .olderThanHead || error.cause?.isNotFound == true else { throw error }
+      }
+    }
     var opener = StoreOpener(directory: trimmed, key: key, options: options)
     return try opener.open()
   }

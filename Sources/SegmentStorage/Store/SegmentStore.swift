@@ -74,7 +74,8 @@ public final class SegmentStore: Sendable {
 
   /// A commit to fill and append; to be used again after it was stored.
   public func makeCommit() -> Commit {
-    Commit(codec: context.keys.codec, storeIdentity: ObjectIdentifier(context), sampler: sampler)
+    Commit(
+      codec: context.keys.codec, storeIdentity: ObjectIdentifier(context), partitions: partitions, sampler: sampler)
   }
 
   /// Stores a commit: all of it, or nothing.
