@@ -135,6 +135,15 @@ public final class SegmentStore: Sendable {
     return try follower?.refresh() ?? false
   }
 
+  /// Waits until a writing process has stored something, and takes it in; woken by inotify, else by looking every 10 ms.
+  /// For a store that was opened for reading; blocks the thread.
+  ///
+  /// - Returns: whether there is anything new; `false` when the time is over.
+  public func wait(milliseconds: Int32) throws(StorageError) -> Bool {
+    try checkOpen()
+    return try follower?.wait(milliseconds: milliseconds) ?? false
+  }
+
   /// Flushes, writes what makes the next open fast, and gives the lock free. Waits for appends that are under way; later
   /// calls are ``StorageError/Code/closed``. A second close does nothing.
   public func close() throws(StorageError) {
