@@ -30,9 +30,9 @@ import Testing
     fixture.options.durability = durability
     let made = fixture
     let app = try await made.application()
-    let patient = try AggregateRoot.create(Patient.Admitted(name: "Ada"))
+    let patient = try AggregateRoot.create(Inpatient.Admitted(name: "Ada"))
     #expect(try await app.save(patient) == [1])
-    #expect(try await app.repository.get(Patient.self, patient.id).name == "Ada")
+    #expect(try await app.repository.get(Inpatient.self, patient.id).name == "Ada")
     try await app.close()
     let again = try await made.application()
     #expect(try await again.records.maxNotificationID() == 1)

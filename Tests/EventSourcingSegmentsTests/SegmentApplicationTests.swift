@@ -7,8 +7,8 @@ import StorageTestSupport
 import Testing
 
 @Suite struct SegmentApplicationTests {
-  private func patient(_ name: String = "Ada", id: UUID = UUID()) throws -> AggregateRoot<Patient> {
-    try AggregateRoot.create(Patient.Admitted(name: name), id: id)
+  private func patient(_ name: String = "Ada", id: UUID = UUID()) throws -> AggregateRoot<Inpatient> {
+    try AggregateRoot.create(Inpatient.Admitted(name: name), id: id)
   }
 
   private func storageError(_ body: () async throws -> Void) async throws -> StorageError {
@@ -101,14 +101,14 @@ import Testing
     try await app.save(ada)
     fixture.options.access = .read
     let reader = try await fixture.application()
-    #expect(try await reader.repository.get(Patient.self, ada.id).name == "Ada")
+    #expect(try await reader.repository.get(Inpatient.self, ada.id).name == "Ada")
     try ada.measure(37)
     let error = await #expect(throws: EventSourcingError.self) { try await reader.save(ada) }
     #expect(error?.code == .programming)
     #expect(ada.pendingEvents.count == 1)
     try await app.save(ada)
     try reader.store.refresh()
-    #expect(try await reader.repository.get(Patient.self, ada.id).version == 1)
+    #expect(try await reader.repository.get(Inpatient.self, ada.id).version == 1)
     try await reader.close()
     try await app.close()
   }
@@ -131,13 +131,15 @@ import Testing
       try await app.records.write(events, tracking: Tracking(upstream: upstream, notificationID: number + 1))
       ids.append(one.id)
     }
-    #expect(try await app.repository.get(Patient.self, ids[77]).name == "Konstanze Achtermann 77")
+    #expect(try await app.repository.get(Inpatient.self, ids[77]).name == "Konstanze Achtermann 77")
     func search() throws {
       let files = try store.files()
       #expect(files.keys.contains { $0.hasSuffix(".run") })
       #expect(files.keys.count { $0.hasSuffix(".log") } > 1)
-      var needles: [[UInt8]] = ["Achtermann", "Konstanze", "Patient.", "celsius", "originator", application, upstream]
-        .map { Array($0.utf8) }
+      var needles: [[UInt8]] = [
+        "Achtermann", "Konstanze", "Inpatient.", "celsius", "originator", application, upstream,
+      ]
+      .map { Array($0.utf8) }
       for id in ids {
         needles.append(withUnsafeBytes(of: id.uuid) { Array($0) })
         needles.append(Array(id.uuidString.utf8))
@@ -182,11 +184,11 @@ import Testing
     try await pharmacy.close()
     let late = try await SegmentApplication(
       ApplicationConfiguration(name: "ward"), factory: SegmentInfrastructureFactory(sharing: store))
-    #expect(try await late.repository.get(Patient.self, ada.id).name == "Ada")
+    #expect(try await late.repository.get(Inpatient.self, ada.id).name == "Ada")
     try store.close()
     // Closed under its applications: an error, nothing else.
     let error = await #expect(throws: EventSourcingError.self) {
-      try await late.repository.get(Patient.self, ada.id)
+      try await late.repository.get(Inpatient.self, ada.id)
     }
     #expect(error?.code == .programming)
     let again = try await fixture.application("pharmacy")
@@ -228,7 +230,7 @@ import Testing
     try await app.close()
     // Without the pair the state is there, but no event.
     let bare = try await fixture.application()
-    let error = await #expect(throws: EventSourcingError.self) { try await bare.repository.get(Patient.self, id) }
+    let error = await #expect(throws: EventSourcingError.self) { try await bare.repository.get(Inpatient.self, id) }
     #expect(error?.code == .decoding)
     try await bare.close()
   }
@@ -240,10 +242,10 @@ import Testing
       let id = UUID()
       let app = try await fixture.application()
       try await app.save(try patient(name, id: id))
-      #expect(try await app.repository.get(Patient.self, id).name == name)
+      #expect(try await app.repository.get(Inpatient.self, id).name == name)
       try await app.close()
       let again = try await fixture.application()
-      #expect(try await again.repository.get(Patient.self, id).name == name)
+      #expect(try await again.repository.get(Inpatient.self, id).name == name)
       try await again.close()
     }
   }
@@ -252,8 +254,9 @@ import Testing
     let fixture = try SegmentStoreFixture()
     let app = try await fixture.application()
     let large = try patient(String(repeating: "x", count: 17 << 20))
-    let error = await #expect(throws: (any Error).self) { try await app.save(large) }
-    print(error as Any)
+    let error = await #expect(throws: EventSourcingError.self) { try await app.save(large) }
+    #expect(error?.code == .programming)
+    #expect(error?.originatorID == large.id)
     #expect(large.pendingEvents.count == 1)
     #expect(try await app.save(try patient()) == [1])
     try await app.close()

@@ -16,10 +16,10 @@ extension ApplicationContract {
     try await requireError(.programming, "save after close") { try await app.save(patient) }
     try requireEqual(patient.pendingEvents.count, 1, "what could not be saved is pending")
     try await requireError(.programming, "get after close") {
-      _ = try await app.repository.get(Patient.self, patient.id)
+      _ = try await app.repository.get(Inpatient.self, patient.id)
     }
     try await requireError(.programming, "contains after close") {
-      _ = try await app.repository.contains(Patient.self, patient.id)
+      _ = try await app.repository.contains(Inpatient.self, patient.id)
     }
     try await requireError(.programming, "events after close") {
       _ = try await app.eventStore.events(of: patient.id)
@@ -35,10 +35,10 @@ extension ApplicationContract {
       try await withApplication(open) { app in
         for (index, id) in ids.enumerated() {
           if round == 0 {
-            try await app.save(try admit("Patient \(index)", id: id))
+            try await app.save(try admit("Inpatient \(index)", id: id))
           } else {
-            let patient = try await app.repository.get(Patient.self, id)
-            try requireEqual(patient.name, "Patient \(index)", "round \(round)")
+            let patient = try await app.repository.get(Inpatient.self, id)
+            try requireEqual(patient.name, "Inpatient \(index)", "round \(round)")
             try requireEqual(patient.temperatures.count, round - 1, "round \(round)")
             try patient.measure(Decimal(36 + round))
             try requireEqual(try await app.save(patient), [round * 20 + index + 1], "IDs go on without gaps")
@@ -98,9 +98,9 @@ extension ApplicationContract {
     try requireEqual(
       try await pharmacy.save(try AggregateRoot.create(Chart.Begun(), id: id)), [1],
       "IDs count from 1 in each application, positions are apart")
-    try requireEqual(try await ward.repository.get(Patient.self, id).name, "Ada", "each has its own")
+    try requireEqual(try await ward.repository.get(Inpatient.self, id).name, "Ada", "each has its own")
     try requireEqual(try await pharmacy.repository.get(Chart.self, id).lines, [], "each has its own")
-    try require(try await ward.repository.find(Patient.self, UUID()) == nil, "nothing else is there")
+    try require(try await ward.repository.find(Inpatient.self, UUID()) == nil, "nothing else is there")
     try requireEqual(try await ward.records.notifications(start: nil, stop: nil).count, 1, "nor in the notifications")
     try await factory.close()
   }
@@ -111,13 +111,13 @@ extension ApplicationContract {
     let one = try await SimpleApplication(ApplicationConfiguration(name: "ward", pipelineID: 1), factory: factory)
     let patient = try admit()
     try requireEqual(try await zero.save(patient), [1], "IDs count from 1 in each pipeline")
-    let same = try await one.repository.get(Patient.self, patient.id)
+    let same = try await one.repository.get(Inpatient.self, patient.id)
     try same.measure(37)
     try requireEqual(try await one.save(same), [1], "IDs count from 1 in each pipeline")
     try patient.measure(38)
     try await requireError(.recordConflict, "positions are unique across pipelines") { try await zero.save(patient) }
     try requireEqual(
-      try await zero.repository.get(Patient.self, patient.id).temperatures, [37], "an aggregate is in all pipelines")
+      try await zero.repository.get(Inpatient.self, patient.id).temperatures, [37], "an aggregate is in all pipelines")
     try requireEqual(try await zero.records.maxNotificationID(), 1, "notifications are apart")
     try requireEqual(
       try await one.records.notifications(start: nil, stop: nil).map(\.event.originatorVersion), [1],
@@ -142,7 +142,7 @@ extension ApplicationContract {
           try requireEqual(try await app.save(patient), [1, 2], configuration.name)
         }
         try await withApplication(open, configuration) { app in
-          let patient = try await app.repository.get(Patient.self, id)
+          let patient = try await app.repository.get(Inpatient.self, id)
           try requireEqual(patient.temperatures, [37], configuration.name)
           // A follower opens what is in the notifications.
           let notifications = try await app.records.notifications(start: nil, stop: nil)
@@ -161,7 +161,7 @@ extension ApplicationContract {
     try await withApplication(open, try configuration()) { try await $0.save(try admit(id: id)) }
     try await withApplication(open, try configuration()) { app in
       try await requireError(.dataIntegrity, "another key opens nothing") {
-        _ = try await app.repository.get(Patient.self, id)
+        _ = try await app.repository.get(Inpatient.self, id)
       }
     }
   }
@@ -192,7 +192,7 @@ extension ApplicationContract {
     }
     try await withApplication(open) { app in
       try requireEqual(try await app.records.maxTrackingID(upstream: "admissions"), 5, "the position is kept")
-      let patient = try await app.repository.get(Patient.self, id)
+      let patient = try await app.repository.get(Inpatient.self, id)
       try patient.measure(37)
       let stored = try app.eventStore.storedEvents(from: patient.pendingEvents)
       for processed in [5, 4] {
@@ -213,12 +213,12 @@ extension ApplicationContract {
         for number in 0..<64 {
           group.addTask {
             var ids: [Int] = []
-            let patient = try admit("Patient \(number)")
+            let patient = try admit("Inpatient \(number)")
             for step in 0..<5 {
               if step > 0 { try patient.measure(Decimal(36 + step)) }
               ids.append(contentsOf: try await app.save(patient).compactMap { $0 })
             }
-            let copy = try await app.repository.get(Patient.self, patient.id)
+            let copy = try await app.repository.get(Inpatient.self, patient.id)
             try requireEqual(copy.state, patient.state, "task \(number) reads what it wrote")
             return ids
           }
@@ -245,7 +245,7 @@ extension ApplicationContract {
         for number in 0..<64 {
           group.addTask {
             while true {
-              let mine = try await app.repository.get(Patient.self, id)
+              let mine = try await app.repository.get(Inpatient.self, id)
               try mine.measure(Decimal(number))
               do {
                 try await app.save(mine)
@@ -258,7 +258,7 @@ extension ApplicationContract {
         }
         try await group.waitForAll()
       }
-      let result = try await app.repository.get(Patient.self, id)
+      let result = try await app.repository.get(Inpatient.self, id)
       try requireEqual(result.temperatures.sorted(), (0..<64).map { Decimal($0) }, "no change is lost or twice")
       try requireEqual(try await app.records.maxNotificationID(), 65, "refused saves used no IDs")
     }

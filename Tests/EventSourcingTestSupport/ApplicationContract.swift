@@ -76,8 +76,8 @@ public struct ApplicationContract<Factory: InfrastructureFactory> {
 }
 
 /// A new patient, not saved yet.
-func admit(_ name: String = "Ada", id: UUID = UUID()) throws -> AggregateRoot<Patient> {
-  try AggregateRoot.create(Patient.Admitted(name: name), id: id)
+func admit(_ name: String = "Ada", id: UUID = UUID()) throws -> AggregateRoot<Inpatient> {
+  try AggregateRoot.create(Inpatient.Admitted(name: name), id: id)
 }
 
 /// The error that `body` throws; a violation if it throws none, or none of this module.

@@ -6,7 +6,7 @@
 public import EventSourcing
 
 /// A patient in a ward: the aggregate of the application contract.
-public struct Patient: Aggregate, Equatable {
+public struct Inpatient: Aggregate, Equatable {
   /// The patient's name.
   public var name: String
   /// Temperatures that were measured, in degrees.
@@ -16,32 +16,32 @@ public struct Patient: Aggregate, Equatable {
 
   /// The first event.
   public struct Admitted: CreatedEvent {
-    public static let topic = "Patient.Admitted"
+    public static let topic = "Inpatient.Admitted"
     var name: String
     /// An admission.
     public init(name: String) { self.name = name }
-    public func create() -> Patient { Patient(name: name) }
+    public func create() -> Inpatient { Inpatient(name: name) }
   }
 
   /// A later event.
   public struct Measured: MutatingEvent {
-    public static let topic = "Patient.Measured"
+    public static let topic = "Inpatient.Measured"
     var celsius: Decimal
     /// A measurement.
     public init(celsius: Decimal) { self.celsius = celsius }
-    public func mutate(_ patient: inout Patient) { patient.temperatures.append(celsius) }
+    public func mutate(_ patient: inout Inpatient) { patient.temperatures.append(celsius) }
   }
 
   /// A later event that followers do not see.
   public struct LookedAfter: MutatingEvent {
-    public static let topic = "Patient.LookedAfter"
+    public static let topic = "Inpatient.LookedAfter"
     public static let isNotifiable = false
     /// A look.
     public init() {}
-    public func mutate(_ patient: inout Patient) { patient.looks += 1 }
+    public func mutate(_ patient: inout Inpatient) { patient.looks += 1 }
   }
 
-  public static let events: [any AggregateEvent<Patient>.Type] = [
+  public static let events: [any AggregateEvent<Inpatient>.Type] = [
     Admitted.self, Measured.self, LookedAfter.self,
   ]
 }
@@ -74,7 +74,7 @@ public struct Chart: Aggregate, Equatable {
   public static let events: [any AggregateEvent<Chart>.Type] = [Begun.self, Prescribed.self]
 }
 
-extension AggregateRoot<Patient> {
+extension AggregateRoot<Inpatient> {
   /// Records a temperature.
-  public func measure(_ celsius: Decimal) throws { try trigger(Patient.Measured(celsius: celsius)) }
+  public func measure(_ celsius: Decimal) throws { try trigger(Inpatient.Measured(celsius: celsius)) }
 }
