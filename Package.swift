@@ -38,7 +38,8 @@ let package = Package(
       name: "SegmentStorage", dependencies: ["Sealing", "CPlatform"], swiftSettings: houseStyle),
 
     // The application layer, the same over every store.
-    .target(name: "EventSourcing", dependencies: ["Sealing", "CZlib"], swiftSettings: houseStyle),
+    .target(
+      name: "EventSourcing", dependencies: ["Sealing", "CLZ4", "CZlib"], swiftSettings: houseStyle),
     .target(
       name: "EventSourcingSegments", dependencies: ["EventSourcing", "SegmentStorage", "Sealing"],
       swiftSettings: houseStyle),
@@ -63,8 +64,11 @@ let package = Package(
     .testTarget(
       name: "SegmentStorageTests", dependencies: ["SegmentStorage", "Sealing", "StorageTestSupport"],
       swiftSettings: houseStyle),
+    .target(
+      name: "EventSourcingTestSupport", dependencies: ["EventSourcing"],
+      path: "Tests/EventSourcingTestSupport", swiftSettings: houseStyle),
     .testTarget(
-      name: "EventSourcingTests", dependencies: ["EventSourcing", "Sealing"],
+      name: "EventSourcingTests", dependencies: ["EventSourcing", "EventSourcingTestSupport", "Sealing"],
       swiftSettings: houseStyle),
     .testTarget(
       name: "EventSourcingSegmentsTests",

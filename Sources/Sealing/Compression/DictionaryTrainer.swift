@@ -29,7 +29,7 @@ public struct DictionaryTrainer {
   /// The number of different originators among the samples.
   public var originatorCount: Int { Set(samples.spans.map(\.originator)).count }
 
-  /// Adds a sample of an originator, which is named by a hash. Beyond 16 MiB of samples nothing more is taken.
+  /// Adds a sample of an originator, which is named by a hash. Beyond 4 MiB of samples nothing more is taken.
   ///
   /// A sample is what the codec compresses; `add(originator:topic:state:)` makes it of its parts.
   public mutating func add(originator: UInt64, sample: UnsafeRawBufferPointer) {
@@ -46,7 +46,7 @@ public struct DictionaryTrainer {
   /// The dictionary's content, empty if no string qualifies; the strings that save most stand at its end. The same samples
   /// in the same order give the same bytes.
   ///
-  /// Some 200 ms for a mebibyte of samples, and 40 times their size in memory meanwhile.
+  /// Some 200 ms for a mebibyte of samples, and some 50 times their size in memory meanwhile.
   public mutating func train() -> [UInt8] {
     samples.train(maximumSize: maximumSize, minimumOriginators: minimumOriginators)
   }
@@ -65,7 +65,7 @@ private final class Samples {
     var end: Int
   }
 
-  static let most = 16 << 20
+  static let most = 4 << 20
 
   var spans: [Span] = []
   private(set) var count = 0
@@ -145,6 +145,7 @@ private final class Samples {
       text: UnsafeRawBufferPointer(start: text.bytes, count: text.count), samples: ranges,
       minimumOriginators: UInt32(clamping: minimumOriginators))
     return DictionaryAssembly.assemble(
-      shared.tokens(), text: UnsafeRawBufferPointer(start: text.bytes, count: text.count), maximumSize: maximumSize)
+      shared.tokens(), text: UnsafeRawBufferPointer(start: text.bytes, count: text.count), sampleCount: ranges.count,
+      maximumSize: maximumSize)
   }
 }

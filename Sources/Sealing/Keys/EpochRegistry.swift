@@ -98,10 +98,15 @@ public final class EpochRegistry: Sendable {
   /// the first frame that uses it, in the same flush or an earlier one.
   ///
   /// Throws `keyUnavailable`, `cryptoFailure`, and `epochExhausted` after 2³² − 1 epochs.
-  public func current() throws(SealingError) -> EpochKeys {
+  public func current() throws(SealingError) -> EpochKeys { try currentWithGeneration().keys }
+
+  /// As `current`, with the generation that it is current in, for `isCurrent`.
+  func currentWithGeneration() throws(SealingError) -> (keys: EpochKeys, generation: UInt64) {
     let now = clock()
     return try locked { state throws(SealingError) in
-      if let current = state.current, now < current.expiry, !current.isNearlyExhausted { return current }
+      if let current = state.current, now < current.expiry, !current.isNearlyExhausted {
+        return (current, generation.load(ordering: .relaxed))
+      }
       guard state.highest < UInt32.max else {
         throw SealingError(.epochExhausted, "all epoch numbers are used; copy the events into a new store")
       }
@@ -120,15 +125,17 @@ public final class EpochRegistry: Sendable {
       state.descriptions[number] = keys.description
       state.current = keys
       Self.keep(keys, in: &state)
-      generation.wrappingAdd(1, ordering: .releasing)
-      return keys
+      return (keys, generation.wrappingAdd(1, ordering: .releasing).newValue)
     }
   }
 
   /// Leaves the current epoch behind: the next seal makes a new one. For after a failed write.
   public func retireCurrent() {
-    state.withLock { $0.current = nil }
-    generation.wrappingAdd(1, ordering: .releasing)
+    // Under the lock, so that a generation handed out with keys is the one that they are current in.
+    state.withLock { state in
+      state.current = nil
+      generation.wrappingAdd(1, ordering: .releasing)
+    }
   }
 
   /// Says that the numbers up to this one are taken, by epochs that were cut away or that only a header names.
@@ -146,13 +153,11 @@ public final class EpochRegistry: Sendable {
     state.withLock { $0.descriptions.values.sorted { $0.number < $1.number } }
   }
 
-  /// Changes whenever a writer has to ask `current` again.
+  /// Whether keys taken in this generation, with this expiry, may still seal: what a session asks at each call, without the lock.
   @inline(__always)
-  var currentGeneration: UInt64 { generation.load(ordering: .acquiring) }
-
-  /// Whether `keys`, the current ones when `currentGeneration` was last asked, are too old to seal with.
-  @inline(__always)
-  func isExpired(_ keys: EpochKeys) -> Bool { clock() >= keys.expiry }
+  func isCurrent(generation: UInt64, expiry: UInt64) -> Bool {
+    self.generation.load(ordering: .acquiring) == generation && clock() < expiry
+  }
 
   private static func keep(_ keys: EpochKeys, in state: inout State) {
     state.uses &+= 1

@@ -54,6 +54,14 @@ public final class PurposeKey: Sendable {
     return first
   }
 
+  /// One counter, or nil where `nextCounter` would throw or a new epoch is due.
+  @inline(__always)
+  func counterIfAvailable() -> UInt64? {
+    guard !isNearlyExhausted, !cipher.isWiped else { return nil }
+    let counter = counter.wrappingAdd(1, ordering: .relaxed).oldValue
+    return counter < Self.mostCounters ? counter : nil
+  }
+
   /// Whether so few counters are left that it is time for a new epoch.
   var isNearlyExhausted: Bool { counter.load(ordering: .relaxed) >= Self.mostCounters - (1 << 24) }
 
@@ -66,8 +74,9 @@ public final class PurposeKey: Sendable {
   ) throws(SealingError) {
     let context = try cipher.checkOut(.seal)
     defer { cipher.checkIn(context, .seal) }
-    try seal(
-      with: context, counter: counter, aad: aad, aad2: aad2, aad3: aad3, plaintext: plaintext, ciphertext: ciphertext,
+    try Self.seal(
+      with: context, nonce: nonce(of: counter), aad: aad, aad2: aad2, aad3: aad3, plaintext: plaintext,
+      ciphertext: ciphertext,
       tag: tag)
   }
 
@@ -80,20 +89,19 @@ public final class PurposeKey: Sendable {
   ) throws(SealingError) {
     let context = try cipher.checkOut(.open)
     defer { cipher.checkIn(context, .open) }
-    try open(
-      with: context, counter: counter, aad: aad, aad2: aad2, aad3: aad3, ciphertext: ciphertext, tag: tag,
+    try Self.open(
+      with: context, nonce: nonce(of: counter), aad: aad, aad2: aad2, aad3: aad3, ciphertext: ciphertext, tag: tag,
       plaintext: plaintext)
   }
 
-  /// As `seal`, over a context that the caller has checked out.
+  /// As `seal`, over a context that the caller has checked out and a nonce that `nonce(of:)` made.
   @inline(__always)
-  func seal(
-    with context: OpaquePointer, counter: UInt64, aad: UnsafeRawBufferPointer,
+  static func seal(
+    with context: OpaquePointer, nonce: (UInt32, UInt32, UInt32), aad: UnsafeRawBufferPointer,
     aad2: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
     aad3: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
     plaintext: UnsafeRawBufferPointer, ciphertext: UnsafeMutableRawPointer, tag: UnsafeMutableRawPointer
   ) throws(SealingError) {
-    let nonce = nonce(of: counter)
     try withUnsafeBytes(of: nonce) { nonce throws(SealingError) in
       guard let nonce = nonce.baseAddress else { return }
       try GCM.seal(
@@ -101,15 +109,14 @@ public final class PurposeKey: Sendable {
     }
   }
 
-  /// As `open`, over a context that the caller has checked out.
+  /// As `open`, over a context that the caller has checked out and a nonce that `nonce(of:)` made.
   @inline(__always)
-  func open(
-    with context: OpaquePointer, counter: UInt64, aad: UnsafeRawBufferPointer,
+  static func open(
+    with context: OpaquePointer, nonce: (UInt32, UInt32, UInt32), aad: UnsafeRawBufferPointer,
     aad2: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
     aad3: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
     ciphertext: UnsafeRawBufferPointer, tag: UnsafeRawPointer, plaintext: UnsafeMutableRawPointer
   ) throws(SealingError) {
-    let nonce = nonce(of: counter)
     try withUnsafeBytes(of: nonce) { nonce throws(SealingError) in
       guard let nonce = nonce.baseAddress else { return }
       try GCM.open(

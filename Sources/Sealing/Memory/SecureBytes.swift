@@ -77,9 +77,6 @@ public final class SecureBytes: @unchecked Sendable {
   @inline(__always)
   var isWiped: Bool { base.load(as: UInt64.self) == 0 }
 
-  /// Writes the mark again, for memory that is filled anew after a fork.
-  func markAgain() { base.storeBytes(of: Self.mark, as: UInt64.self) }
-
   var buffer: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base + Self.headerLength, count: count) }
   var mutableBuffer: UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(start: base + Self.headerLength, count: count)

@@ -15,13 +15,17 @@ public struct OpenedState {
 /// 16 MiB and a little, and is erased when the session goes.
 public final class StateReader {
   private let epochs: EpochRegistry?
+  private let isSealed: Bool
   private let dictionaries: DictionaryRegistry
   private var body = ScratchBuffer(capacity: 4096)
   private var plaintext = ScratchBuffer(capacity: StateCodec.plaintextInShortForm)
   private let associatedData: UnsafeMutableRawPointer
 
+  // The epoch in use: its keys, and what each call needs of them at hand, without counting references.
   private var keys: EpochKeys?
+  private var stateKey: Unmanaged<PurposeKey>?
   private var cipher: OpaquePointer?
+  private var epoch: UInt32 = 0
   private var dictionary: CompressionDictionary?
 
   /// What an idle session keeps of each buffer.
@@ -29,6 +33,7 @@ public final class StateReader {
 
   init(epochs: EpochRegistry?, dictionaries: DictionaryRegistry) {
     self.epochs = epochs
+    isSealed = epochs != nil
     self.dictionaries = dictionaries
     associatedData = .allocate(byteCount: AssociatedData.capacity, alignment: 16)
   }
@@ -65,13 +70,14 @@ public final class StateReader {
     let aad = UnsafeRawBufferPointer(start: associatedData, count: bound + prefixLength)
 
     let packed: UnsafeRawBufferPointer
-    if let epochs {
+    if isSealed {
       guard prefix.isSealed else { throw .malformed("a plain state stands in a sealed store") }
-      let (keys, cipher) = try opening(epochs, prefix.epoch)
+      if epoch != prefix.epoch { try changeEpoch(to: prefix.epoch) }
       body.reserve(sealed.count)
       let output = body.start
-      try keys.state.open(
-        with: cipher, counter: prefix.counter, aad: aad, ciphertext: sealed, tag: tag, plaintext: output)
+      guard let stateKey, let cipher else { throw .cryptoFailure("no key") }
+      let nonce = stateKey._withUnsafeGuaranteedRef { $0.nonce(of: prefix.counter) }
+      try PurposeKey.open(with: cipher, nonce: nonce, aad: aad, ciphertext: sealed, tag: tag, plaintext: output)
       packed = UnsafeRawBufferPointer(start: output, count: sealed.count)
     } else {
       guard !prefix.isSealed else { throw .malformed("a sealed state stands in a store that was opened without a key") }
@@ -142,27 +148,23 @@ public final class StateReader {
     return found
   }
 
-  @inline(__always)
-  private func opening(_ epochs: EpochRegistry, _ number: UInt32) throws(SealingError) -> (EpochKeys, OpaquePointer) {
-    if let keys, let cipher, keys.description.number == number { return (keys, cipher) }
-    return try changingEpoch(epochs, number)
-  }
-
   @inline(never)
-  private func changingEpoch(
-    _ epochs: EpochRegistry, _ number: UInt32
-  ) throws(SealingError) -> (EpochKeys, OpaquePointer) {
+  private func changeEpoch(to number: UInt32) throws(SealingError) {
+    guard let epochs else { throw .cryptoFailure("a sealed store without epochs") }
     let found = try epochs.keys(number)
     let context = try found.state.cipher.checkOut(.open)
     releaseCipher()
     keys = found
+    stateKey = Unmanaged.passUnretained(found.state)
     cipher = context
-    return (found, context)
+    epoch = number
   }
 
   private func releaseCipher() {
     if let keys, let cipher { keys.state.cipher.checkIn(cipher, .open) }
+    stateKey = nil
     keys = nil
     cipher = nil
+    epoch = 0
   }
 }

@@ -8,12 +8,17 @@ public final class StateWriter {
   private let epochs: EpochRegistry?
   private let dictionaries: DictionaryRegistry
   private let compressor = Compressor()
-  private var plaintext = ScratchBuffer(capacity: 4096)
+  // Half a page more than the next: buffers a whole number of pages apart make the processor's loads wait for stores.
+  private var plaintext = ScratchBuffer(capacity: 6144)
   private var packed = ScratchBuffer(capacity: 4096)
   private let associatedData: UnsafeMutableRawPointer
 
+  // The epoch in use: its keys, and what each call needs of them at hand, without counting references.
   private var keys: EpochKeys?
+  private var stateKey: Unmanaged<PurposeKey>?
   private var cipher: OpaquePointer?
+  private var epoch: UInt32 = 0
+  private var expiry: UInt64 = 0
   private var generation: UInt64 = 0
   private var dictionary: CompressionDictionary?
 
@@ -55,13 +60,13 @@ public final class StateWriter {
       throw Self.bufferTooSmall()
     }
     let prefixLength: Int
-    if let epochs {
-      let (keys, cipher) = try sealing(epochs, &prefix)
+    if prefix.isSealed {
+      let cipher = try takeCounter(&prefix)
       prefixLength = prefix.write(to: output)
       let length = writeAssociatedData(context, output, prefixLength)
-      try keys.state.seal(
-        with: cipher, counter: prefix.counter, aad: UnsafeRawBufferPointer(start: associatedData, count: length),
-        plaintext: body, ciphertext: output + prefixLength, tag: tag)
+      try seal(
+        body, with: cipher, prefix.counter, aad: UnsafeRawBufferPointer(start: associatedData, count: length),
+        into: output + prefixLength, tag)
     } else {
       prefixLength = prefix.write(to: output)
       let length = writeAssociatedData(context, output, prefixLength)
@@ -115,41 +120,49 @@ public final class StateWriter {
     return length + prefixLength
   }
 
-  /// The epoch to seal with, a context of its key, and a counter taken from it into `prefix`.
   @inline(__always)
-  private func sealing(
-    _ epochs: EpochRegistry, _ prefix: inout StatePrefix
-  ) throws(SealingError) -> (EpochKeys, OpaquePointer) {
-    if let keys, let cipher, generation == epochs.currentGeneration, !epochs.isExpired(keys),
-      !keys.state.isNearlyExhausted
+  private func seal(
+    _ body: UnsafeRawBufferPointer, with cipher: OpaquePointer, _ counter: UInt64, aad: UnsafeRawBufferPointer,
+    into output: UnsafeMutableRawPointer, _ tag: UnsafeMutableRawPointer
+  ) throws(SealingError) {
+    guard let stateKey else { throw .cryptoFailure("no key") }
+    let nonce = stateKey._withUnsafeGuaranteedRef { $0.nonce(of: counter) }
+    try PurposeKey.seal(with: cipher, nonce: nonce, aad: aad, plaintext: body, ciphertext: output, tag: tag)
+  }
+
+  /// A context of the current epoch's key; epoch and counter go into `prefix`.
+  @inline(__always)
+  private func takeCounter(_ prefix: inout StatePrefix) throws(SealingError) -> OpaquePointer {
+    if let cipher, let stateKey, let epochs, epochs.isCurrent(generation: generation, expiry: expiry),
+      let counter = stateKey._withUnsafeGuaranteedRef({ $0.counterIfAvailable() })
     {
-      prefix.epoch = keys.description.number
-      prefix.counter = try keys.state.nextCounter()
-      return (keys, cipher)
+      prefix.epoch = epoch
+      prefix.counter = counter
+      return cipher
     }
-    return try sealingInNewEpoch(epochs, &prefix)
+    return try takeCounterInNewEpoch(&prefix)
   }
 
   @inline(never)
-  private func sealingInNewEpoch(
-    _ epochs: EpochRegistry, _ prefix: inout StatePrefix
-  ) throws(SealingError) -> (EpochKeys, OpaquePointer) {
+  private func takeCounterInNewEpoch(_ prefix: inout StatePrefix) throws(SealingError) -> OpaquePointer {
     releaseCipher()
-    // The generation before the keys: if they change between the two, the next call asks again.
-    let before = epochs.currentGeneration
-    var keys = try epochs.current()
-    if epochs.currentGeneration != before { keys = try epochs.current() }
-    generation = epochs.currentGeneration
+    guard let epochs else { throw .cryptoFailure("a sealed store without epochs") }
+    let (keys, generation) = try epochs.currentWithGeneration()
     prefix.epoch = keys.description.number
     prefix.counter = try keys.state.nextCounter()
     let cipher = try keys.state.cipher.checkOut(.seal)
     self.keys = keys
+    stateKey = Unmanaged.passUnretained(keys.state)
     self.cipher = cipher
-    return (keys, cipher)
+    epoch = keys.description.number
+    expiry = keys.expiry
+    self.generation = generation
+    return cipher
   }
 
   private func releaseCipher() {
     if let keys, let cipher { keys.state.cipher.checkIn(cipher, .seal) }
+    stateKey = nil
     keys = nil
     cipher = nil
   }

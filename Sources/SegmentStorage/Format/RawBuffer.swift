@@ -30,6 +30,12 @@ final class RawBuffer {
     }
   }
 
+  /// Forgets the content and overwrites it with zeros.
+  func wipe() {
+    explicit_bzero(start, capacity)
+    count = 0
+  }
+
   /// Forgets what is behind the first `newCount` bytes.
   func truncate(to newCount: Int) {
     precondition(newCount <= count)

@@ -61,7 +61,7 @@ final class ActiveIndex {
   private var entries: ContiguousArray<Entry> = []
   private(set) var directory: ContiguousArray<DirectoryEntry> = []
   /// Bytes of log between two entries of the directory for one partition.
-  static let directoryInterval: UInt32 = 8 << 10
+  static let directoryInterval: UInt32 = 16 << 10
   private var lastDirectoryOffset: [UInt32] = []
 
   init(minimumSlots: Int = 64) {

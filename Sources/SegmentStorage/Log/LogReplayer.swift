@@ -47,6 +47,9 @@ struct LogReplayer {
     try register(info)
   }
 
+  /// The records of the commit that was applied last.
+  var lastCommit: ContiguousArray<CommitMetadata.Record> { metadata.records }
+
   /// Makes a segment's epochs known. Its dictionaries are loaded by ``loadDictionaries(_:from:)``.
   private func register(_ info: SegmentInfo) throws(StorageError) {
     try keys.register(info.epochs, file: segment.name)

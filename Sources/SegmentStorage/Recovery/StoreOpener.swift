@@ -49,7 +49,7 @@ struct StoreOpener {
   private func path(_ name: String) -> String { "\(directory)/\(name)" }
 
   /// What the directory holds.
-  private struct Listing {
+  fileprivate struct Listing {
     var segments: [(ordinal: UInt64, name: String)] = []
     var hasKeyring = false
     var hasLock = false
@@ -176,19 +176,23 @@ struct StoreOpener {
         .plainStore, "The store's segments are plain, and there is a KEYRING: one of them is not of this store.",
         file: "KEYRING")
     }
-    let bytes = try io { () throws(SystemError) in
+    let bytes = try keyringBytes()
+    do throws(SealingError) {
+      let key = try provider.keyEncryptionKey()
+      return try Keyring.open(bytes, keyEncryptionKey: key, expectedStoreID: segmentHeader?.storeID.bytes)
+    } catch {
+      throw StorageError(error, file: "KEYRING")
+    }
+  }
+
+  private func keyringBytes() throws(StorageError) -> [UInt8] {
+    try io { () throws(SystemError) in
       let file = try fileSystem.open(path("KEYRING"), .read)
       let size = Int(clamping: try file.size())
       let buffer = RawBuffer(capacity: 64)
       let got = try file.readFully(into: buffer.reserve(min(size, 1 << 20)), at: 0)
       buffer.commit(got)
       return Array(buffer.bytes)
-    }
-    do throws(SealingError) {
-      let key = try provider.keyEncryptionKey()
-      return try Keyring.open(bytes, keyEncryptionKey: key, expectedStoreID: segmentHeader?.storeID.bytes)
-    } catch {
-      throw StorageError(error, file: "KEYRING")
     }
   }
 
@@ -336,7 +340,7 @@ struct StoreOpener {
         partitions: partitions, openReport: openReport)
     }
     let headFile = try io { () throws(SystemError) in try fileSystem.open(path("HEAD"), .create) }
-    let sampler = options.trainsDictionary && outcome.info.state.currentDictionary == 0 ? Sampler() : nil
+    let sampler = options.trainsDictionary ? Sampler(recordCount: outcome.info.state.recordCount) : nil
     let writer = LogWriter(
       context: context, view: view, builder: FrameBuilder(continuing: outcome.info, of: outcome.active),
       info: outcome.info, headFile: headFile, headTurn: outcome.head?.turn ?? 0,
@@ -364,6 +368,76 @@ struct StoreOpener {
       _ = try sealed.loadIndex()
       if context.keys.dictionaries.dictionary(number) != nil { return }
     }
+  }
+}
+
+// MARK: For verification
+
+extension StoreOpener {
+  /// The files that verification looks at.
+  struct StoreFiles {
+    var segments: [(ordinal: UInt64, name: String)]
+    var runs: [String]
+    fileprivate var listing: Listing
+  }
+
+  /// - Throws: ``StorageError/Code/notFound`` and ``StorageError/Code/notAStore``.
+  func storeFiles() throws(StorageError) -> StoreFiles {
+    guard let listing = try list(), !listing.segments.isEmpty || listing.hasKeyring else {
+      throw StorageError(.notFound, "There is no store at \(directory).")
+    }
+    let names = try io { () throws(SystemError) in try fileSystem.contentsOfDirectory(directory) }
+    return StoreFiles(
+      segments: listing.segments, runs: names.filter { RunFormat.parse(fileName: $0) != nil }.sorted(), listing: listing
+    )
+  }
+
+  /// What opening with the key needs; fails as opening does.
+  func verificationContext(_ files: StoreFiles, key: StoreKey) throws(StorageError) -> StoreContext {
+    let keyring = try openKeyring(files.listing)
+    return try makeContext(keyring, storeID: try storeID(files, keyring: keyring?.storeID))
+  }
+
+  /// Enough to check what needs no key; with what is wrong with the key ring, if it is.
+  func structuralContext(
+    _ files: StoreFiles
+  ) throws(StorageError) -> (context: StoreContext, keyringDefect: String?) {
+    var suite = files.listing.hasKeyring ? Suite.aes256GCM : .plain
+    var keyringID: [UInt8]?
+    var defect: String?
+    for segment in files.segments {
+      guard let header = try? peekHeader(segment.name) else { continue }
+      suite = header.suite
+      break
+    }
+    if files.listing.hasKeyring {
+      let keyring = try keyringBytes()
+      do throws(SealingError) {
+        keyringID = try Keyring.storeID(ofEncoded: keyring)
+      } catch {
+        defect = error.message
+      }
+    } else if suite == .aes256GCM {
+      defect = "The store is sealed, and its KEYRING is not there"
+    }
+    let id = try storeID(files, keyring: keyringID)
+    let dictionaries = DictionaryRegistry()
+    let keys = StoreKeys(
+      suite: suite, keyring: nil, epochs: nil, dictionaries: dictionaries,
+      codec: StateCodec(epochs: nil, dictionaries: dictionaries), index: IndexKeys(plain: id))
+    return (
+      StoreContext(
+        directory: directory, options: options, keys: keys, storeID: id, isWritable: false, report: ReportLog()),
+      defect
+    )
+  }
+
+  private func storeID(_ files: StoreFiles, keyring: [UInt8]?) throws(StorageError) -> StoreID {
+    if let keyring, let id = StoreID(bytes: keyring) { return id }
+    for segment in files.segments {
+      if let header = try? peekHeader(segment.name) { return header.storeID }
+    }
+    throw .damaged("No segment's header can be read", files.segments.first?.name ?? "KEYRING", 0)
   }
 }
 

@@ -88,10 +88,12 @@ extension LogWriter {
   }
 
   private func trainDictionary() {
-    guard let content = sampler?.train() else { return }
-    let number = max(context.keys.dictionaries.current?.number ?? 0, 0) + 1
+    let dictionaries = context.keys.dictionaries
+    let number = (dictionaries.current?.number ?? 0) + 1
+    // Numbers are one byte of a state's prefix for most stores; a store that adopted this many learns no more.
+    guard number < 128, let content = sampler?.train(against: dictionaries.current) else { return }
     guard let dictionary = try? CompressionDictionary(number: number, content: content) else { return }
-    context.keys.dictionaries.register(dictionary)
+    dictionaries.register(dictionary)
   }
 
   /// Writes the index of the active segment's first part, so that an open scans little. Nobody may change the index.

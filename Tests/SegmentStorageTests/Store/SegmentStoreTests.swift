@@ -60,3 +60,25 @@ import Testing
     #expect(try fixture.open(.read).notifications(ward).count == 800)
   }
 }
+
+@Suite struct VerifyTests {
+  @Test(arguments: [true, false])
+  func findsNothingWrongWithASoundStore(sealed: Bool) throws {
+    let fileSystem = SimulatedFileSystem(seed: 3)
+    var fixture = StoreFixture(fileSystem, isSealed: sealed)
+    fixture.options.segmentSize = 64 << 10
+    let store = try fixture.open()
+    let ward = try store.partition(application: "ward")
+    for round in 0..<300 { try store.put(ward, round % 10, (round / 10)...(round / 10), length: 300) }
+    #expect(try store.statistics().events == 300)
+    try store.close()
+    var options = StoreOptions()
+    options.fileSystem = fileSystem
+    let report = try SegmentStore.verify("store", key: sealed ? StoreFixture.provider() : .plain, options: options)
+    #expect(report.damage.isEmpty)
+    #expect(report.events == 300)
+    let keyless = try SegmentStore.verify("store", key: nil, options: options)
+    #expect(keyless.damage.isEmpty)
+    #expect(keyless.records == 300 && keyless.frames == report.frames)
+  }
+}

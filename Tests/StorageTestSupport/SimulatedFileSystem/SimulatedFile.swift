@@ -1,6 +1,5 @@
 internal import Glibc
 internal import SegmentStorage
-internal import Synchronization
 
 /// An open file of a ``SimulatedFileSystem``: a number that the file system knows.
 final class SimulatedFile: File {
@@ -17,8 +16,6 @@ final class SimulatedFile: File {
   }
 
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(SystemError) -> Int {
-    // The buffer is the caller's, who waits: it is used by this thread alone.
-    nonisolated(unsafe) let buffer = buffer
     return try fileSystem.perform(.read, handle, offset: offset, length: buffer.count) {
       state, file, effect throws(SystemError) in
       try state.read(file, into: buffer, at: offset, effect)
@@ -26,7 +23,6 @@ final class SimulatedFile: File {
   }
 
   func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(SystemError) -> Int {
-    nonisolated(unsafe) let buffer = buffer
     return try fileSystem.perform(.write, handle, offset: offset, length: buffer.count, needsWriting: true) {
       state, file, effect throws(SystemError) in
       try state.write(file, buffer, at: offset, effect)

@@ -1,6 +1,5 @@
 internal import Glibc
 public import SegmentStorage
-internal import Synchronization
 
 /// What a test does behind the engine's back. Nothing here is counted, traced or made to fail; changes are durable at
 /// once, names included, as if another machine had made them.

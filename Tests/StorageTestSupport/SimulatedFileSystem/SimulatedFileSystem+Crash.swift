@@ -1,5 +1,4 @@
 public import SegmentStorage
-internal import Synchronization
 
 extension SimulatedFileSystem {
   /// What the machine finds after it went down now, as another file system; this one goes on as if nothing were.

@@ -1,5 +1,3 @@
-internal import Synchronization
-
 extension SimulatedFileSystem {
   /// Adds a fault. When several hit the same call, the first that was added decides; all count the call.
   public func inject(_ fault: SimulatedFault) {

@@ -25,8 +25,8 @@ internal import Synchronization
 /// May be used from any thread. Copies (``clone()``, ``crashed(_:)``, ``snapshot()``) share content until one is
 /// written to: they cost microseconds.
 public final class SimulatedFileSystem: FileSystem {
-  let state: Mutex<SimulatedState>
-  private let hook = Mutex<(@Sendable (SimulatedCall) -> Void)?>(nil)
+  let state: Guarded<SimulatedState>
+  private let hook = Guarded<(@Sendable (SimulatedCall) -> Void)?>(nil)
   private let hasHook = Atomic<Bool>(false)
 
   /// The `call` of the error that is thrown after a crash point.
@@ -42,7 +42,7 @@ public final class SimulatedFileSystem: FileSystem {
     for path in directories { makeDirectory(path) }
   }
 
-  init(_ state: SimulatedState) { self.state = Mutex(state) }
+  init(_ state: SimulatedState) { self.state = Guarded(state) }
 
   // MARK: FileSystem
 
@@ -114,8 +114,6 @@ public final class SimulatedFileSystem: FileSystem {
 
   /// Bytes of the seed's sequence. Copies go on where the original stands, so that none sees bytes already given.
   public func fillRandom(_ buffer: UnsafeMutableRawBufferPointer) throws(SystemError) {
-    // The buffer is the caller's, who waits: it is used by this thread alone.
-    nonisolated(unsafe) let buffer = buffer
     try perform(SimulatedCall(.random, "")) { state, _ throws(SystemError) in
       state.generator.fill(buffer)
     }

@@ -1,0 +1,135 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// What every application is, whatever its store: repository, event store, and saving.
+public protocol Application<Factory>: AnyObject, Sendable {
+  /// What makes the record managers of the store.
+  associatedtype Factory: InfrastructureFactory
+
+  /// How the application is set up.
+  var configuration: ApplicationConfiguration { get }
+  /// Loads aggregates.
+  var repository: Repository<Factory.Records> { get }
+  /// Stores and reads events.
+  var eventStore: EventStore<Factory.Records> { get }
+
+  /// Saves the pending events of aggregates, all or none.
+  @discardableResult
+  func save(_ aggregates: [AnyAggregateRoot]) async throws -> [Int?]
+
+  /// Closes the application and its store.
+  func close() async throws
+}
+
+extension Application {
+  /// The application's name.
+  public var name: String { configuration.name }
+  /// The pipeline that it writes in.
+  public var pipelineID: Int { configuration.pipelineID }
+  /// Maps events to stored events and back.
+  public var mapper: SequencedItemMapper { eventStore.mapper }
+  /// Keeps the application's records, in its pipeline.
+  public var records: Factory.Records { eventStore.records }
+  /// The types that the application knows.
+  public var topics: TopicRegistry { eventStore.topics }
+
+  /// Saves the pending events of aggregates, all or none.
+  ///
+  /// See ``SimpleApplication/save(_:)``.
+  @discardableResult
+  public func save(_ aggregates: AnyAggregateRoot...) async throws -> [Int?] { try await save(aggregates) }
+}
+
+/// An application over one store: it saves aggregates and loads them again.
+///
+/// Which store, says its factory; ``PopoApplication`` keeps everything in memory. Safe to use from several tasks at once.
+public final class SimpleApplication<Factory: InfrastructureFactory>: Application {
+  /// How the application is set up.
+  public let configuration: ApplicationConfiguration
+  /// What makes the record managers of its store.
+  public let factory: Factory
+  /// Stores and reads events.
+  public let eventStore: EventStore<Factory.Records>
+  /// Loads aggregates.
+  public let repository: Repository<Factory.Records>
+
+  private let lifetime = Lifetime()
+  private let cache: AggregateCache?
+
+  /// Makes an application over the store of a factory.
+  ///
+  /// States are sealed by the store's own codec if it has one and the configuration has neither cipher nor compressor;
+  /// else by those.
+  ///
+  /// - Throws: ``EventSourcingError/Code/programming`` if the name is empty or too long; ``EventSourcingError/Code/topicDuplicate``
+  ///   or ``EventSourcingError/Code/reservedProperty`` for the aggregates of the configuration; what the factory throws.
+  public init(_ configuration: ApplicationConfiguration, factory: Factory) async throws {
+    guard !configuration.name.isEmpty, configuration.name.utf8.count <= 255 else {
+      throw EventSourcingError(.programming, "An application's name must have 1 to 255 bytes.")
+    }
+    let topics = TopicRegistry(substitutions: configuration.topicSubstitutions)
+    for type in configuration.aggregates { try topics.register(type) }
+    let isPortable = configuration.cipher != nil || configuration.compressor != nil
+    let compressor = configuration.compressor ?? (configuration.cipher == nil ? nil : ZlibCompressor())
+    let mapper = SequencedItemMapper(
+      application: configuration.name, compressor: compressor, cipher: configuration.cipher,
+      sealer: isPortable ? nil : factory.stateSealer, sortsKeys: configuration.sortsKeys)
+    let records = try await factory.recordManager(
+      for: RecordPartition(application: configuration.name, pipelineID: configuration.pipelineID))
+    let cache = configuration.usesCache ? AggregateCache(capacity: configuration.cacheCapacity) : nil
+    let eventStore = EventStore(records: records, mapper: mapper, topics: topics, lifetime: lifetime)
+    self.configuration = configuration
+    self.factory = factory
+    self.cache = cache
+    self.eventStore = eventStore
+    self.repository = Repository(eventStore: eventStore, cache: cache)
+  }
+
+  /// Saves the pending events of aggregates, all or none, in one atomic write.
+  ///
+  /// If it throws, the events are still pending in their aggregates (the reference library loses them). After a conflict the
+  /// aggregates are older than the store: load them again and repeat the change. Nothing pending is fine.
+  ///
+  /// - Returns: The notification ID of each event, in the order of the aggregates and their events; nil for one that is not
+  ///   notifiable.
+  /// - Throws: ``EventSourcingError/Code/recordConflict`` if another writer was faster; ``EventSourcingError/Code/topicDuplicate``
+  ///   if a type that is first used here has a topic of another; what the store throws.
+  @discardableResult
+  public func save(_ aggregates: [AnyAggregateRoot]) async throws -> [Int?] {
+    try lifetime.requireOpen()
+    var events: [DomainEvent] = []
+    var counts: [Int] = []
+    for (index, aggregate) in aggregates.enumerated() {
+      try aggregate.register(in: topics)
+      let isAgain = aggregates[..<index].contains { $0 === aggregate }
+      counts.append(isAgain ? 0 : aggregate.pendingEvents.count)
+      if !isAgain { events.append(contentsOf: aggregate.pendingEvents) }
+    }
+    guard !events.isEmpty else { return [] }
+    let stored = try eventStore.storedEvents(from: events)
+    let ids: [Int?]
+    do {
+      ids = try await records.write(stored, tracking: nil)
+    } catch {
+      cache?.evict(Set(aggregates.map(\.id)))
+      throw error
+    }
+    for (aggregate, count) in zip(aggregates, counts) {
+      aggregate.confirmSaved(count)
+      // What happened meanwhile is not saved: such a value is not for the cache.
+      if let cache, aggregate.pendingEvents.isEmpty { aggregate.put(in: cache) }
+    }
+    return ids
+  }
+
+  /// Closes the application and its store. Again has no effect. Whatever is used afterwards throws
+  /// ``EventSourcingError/Code/programming``.
+  public func close() async throws {
+    guard lifetime.close() else { return }
+    cache?.removeAll()
+    try await factory.close()
+  }
+}
