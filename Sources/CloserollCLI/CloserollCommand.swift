@@ -21,7 +21,8 @@ struct CloserollCommand: AsyncParsableCommand {
       """,
     version: Self.version,
     subcommands: [
-      KeygenCommand.self, ImportCommand.self, ExportCommand.self, ReplayCommand.self,
+      KeygenCommand.self, ImportCommand.self, ExportCommand.self, ReplayCommand.self, StatCommand.self,
+      VerifyCommand.self,
     ])
 
   static let version = "0.1.0"

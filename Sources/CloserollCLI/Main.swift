@@ -25,6 +25,7 @@ struct Main {
       StandardError.line("closeroll: \(failure.message)")
       exit(failure.status.rawValue)
     }
+    if let code = error as? ExitCode { exit(code.rawValue) }
     // What the argument parser throws: help and version are no errors; for a misuse it would end with a status of its own.
     let code = CloserollCommand.exitCode(for: error)
     if code.isSuccess { CloserollCommand.exit(withError: error) }

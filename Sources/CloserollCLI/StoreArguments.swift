@@ -26,7 +26,20 @@ enum Application {
 
 extension ReadingOptions {
   /// The partition to read; `nil` when the store holds nothing at all.
+  ///
+  /// - Throws: a ``Failure`` for an application that the store does not hold, or when it holds several and none was named.
   func partition(of store: SegmentStore) throws -> Partition? {
-    try store.partition(application: application ?? Application.defaultName)
+    let names = Set(try store.statistics().partitions.map(\.application)).sorted()
+    let known = names.map(\.shown).joined(separator: ", ")
+    if let application {
+      guard names.isEmpty || names.contains(application) else {
+        throw Failure(.data, "The store holds no events of the application \(application); it holds: \(known).")
+      }
+      return try store.partition(application: application)
+    }
+    guard names.count <= 1 else {
+      throw Failure(.usage, "The store holds several applications: say --application with one of: \(known).")
+    }
+    return try names.first.map { try store.partition(application: $0) }
   }
 }

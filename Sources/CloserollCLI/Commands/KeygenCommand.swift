@@ -21,7 +21,7 @@ struct KeygenCommand: ParsableCommand {
 
   func run() throws {
     let key = try SecureBytes.random(count: 32)
-    var text = Self.base64(key.buffer)
+    var text = key.withUnsafeBytes { Self.base64($0) }
     text.append(UInt8(ascii: "\n"))
     defer { for index in text.indices { text[index] = 0 } }
     guard let output else {

@@ -256,7 +256,8 @@ struct JSONCursor {
     let last = containers.count - 1
     let isNew: Bool
     if containers[last].manyKeys != nil {
-      isNew = containers[last].manyKeys?.insert(unescaped(text)).inserted ?? true
+      let name = unescaped(text)
+      isNew = containers[last].manyKeys?.insert(name).inserted ?? true
     } else {
       isNew = !isAmongFewKeys(text, since: containers[last].firstKey)
       keys.append(text)
