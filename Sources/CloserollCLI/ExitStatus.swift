@@ -72,7 +72,7 @@ struct Failure: Error, CustomStringConvertible {
   /// What the engine cannot know: how this command is given what is missing.
   private static func advice(for code: StorageError.Code) -> String {
     switch code {
-    case .keyRequired: " Give its key with --key-file or CLOSEROLL_KEY."
+    case .keyRequired: " (--key-file FILE or CLOSEROLL_KEY)"
     case .plainStore: " It is not encrypted: open it with --plain."
     case .notFound: " closeroll import makes one."
     default: ""
