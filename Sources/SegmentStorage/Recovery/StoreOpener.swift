@@ -349,9 +349,12 @@ struct StoreOpener {
     sampler?.onEnough { [weak writer] in writer?.requestMaintenance(.train) }
     if outcome.head == nil || openReport.cut != nil || openReport.rewritten > 0 {
       writer.writeHead(writer.written)
-      try io { () throws(SystemError) in
+      do throws(SystemError) {
         try headFile.synchronize()
         try fileSystem.synchronizeDirectory(directory)
+      } catch {
+        writer.abandon()
+        throw StorageError(error)
       }
     }
     return SegmentStore(

@@ -32,6 +32,8 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
   var unfinished: UnfinishedSegment?
   /// Where the active segment's log ended when its run was last written.
   var coveredEnd: Int
+  /// Set when there is no maintenance thread to write a run of the active segment.
+  var partialRunIsDue = false
   /// What is durable next: captured at each write.
   var written: WrittenMark
 
@@ -137,7 +139,11 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
       if waiter.result == nil { lead() }
     }
     let result = waiter.result
+    let runIsDue = partialRunIsDue
+    partialRunIsDue = false
     monitor.unlock()
+    // Without a maintenance thread the append does it. Only a shortcut for the next open: the commit is stored.
+    if runIsDue { try? writePartialRun(ifLongerThan: context.options.runInterval) }
     guard let result else { throw StorageError.closed }
     return try result.get()
   }
@@ -260,6 +266,18 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
     threads.0?.join()
     threads.1?.join()
     try finishAtClose()
+  }
+
+  /// Ends the threads of a writer that never came into use.
+  func abandon() {
+    monitor.lock()
+    isClosing = true
+    maintenanceRequests.insert(.quit)
+    maintenanceWakeup.signal()
+    let thread = maintenanceThread
+    maintenanceThread = nil
+    monitor.unlock()
+    thread?.join()
   }
 
   /// Flushes what was written and not flushed.
