@@ -139,9 +139,9 @@ extension LogState {
     for partition in metadata.newPartitions { heads.append(partition.head) }
     for index in metadata.records.indices where metadata.records[index].notificationID > 0 {
       let partition = Int(metadata.records[index].partition)
-      guard metadata.records[index].role == .event, metadata.records[index].notificationID == heads[partition] + 1
+      guard metadata.records[index].role == .event, metadata.records[index].notificationID == heads[partition] &+ 1
       else { return false }
-      heads[partition] += 1
+      heads[partition] &+= 1
     }
     return metadata.tracking.allSatisfy { $0.notificationID > tracking[$0.key] ?? 0 }
   }
@@ -150,9 +150,9 @@ extension LogState {
   mutating func apply(_ metadata: borrowing CommitMetadata) {
     names.append(contentsOf: metadata.newNames)
     partitions.append(contentsOf: metadata.newPartitions)
-    recordCount += UInt64(metadata.records.count)
+    recordCount &+= UInt64(metadata.records.count)
     for index in metadata.records.indices {
-      if metadata.records[index].role == .event { eventCount += 1 }
+      if metadata.records[index].role == .event { eventCount &+= 1 }
       if metadata.records[index].notificationID > 0 {
         partitions[Int(metadata.records[index].partition)].head = metadata.records[index].notificationID
       }

@@ -24,6 +24,15 @@ extension SegmentStore {
     guard !trimmed.isEmpty, !trimmed.utf8.contains(0) else {
       throw StorageError(.invalidArgument, "A store's path must not be empty.")
     }
+    // Beside a writer, a segment may appear or a run vanish between two looks: look again.
+    for _ in 0..<(options.access == .read ? 5 : 0) {
+      do throws(StorageError) {
+        var opener = StoreOpener(directory: trimmed, key: key, options: options)
+        return try opener.open()
+      } catch {
+        guard error.code == .olderThanHead || error.cause?.isNotFound == true else { throw error }
+      }
+    }
     var opener = StoreOpener(directory: trimmed, key: key, options: options)
     return try opener.open()
   }
@@ -248,8 +257,17 @@ struct StoreOpener {
         suite: .plain, keyring: nil, epochs: nil, dictionaries: dictionaries,
         codec: StateCodec(epochs: nil, dictionaries: dictionaries), index: IndexKeys(plain: storeID))
     }
+    if let keyring, !keyring.isLockedInMemory {
+      notes.note(
+        "Keys could not be locked in memory, so they may be swapped out: raise RLIMIT_MEMLOCK, or encrypt the swap.")
+    }
+    let opener = self
     return StoreContext(
-      directory: directory, options: options, keys: keys, storeID: storeID, isWritable: isWritable, report: notes)
+      directory: directory, options: options, keys: keys, storeID: storeID, isWritable: isWritable, report: notes,
+      readKeyring: { () throws(StorageError) in
+        guard let listing = try opener.list() else { return nil }
+        return try opener.openKeyring(listing)
+      })
   }
 
   private mutating func open(
@@ -430,7 +448,8 @@ extension StoreOpener {
       codec: StateCodec(epochs: nil, dictionaries: dictionaries), index: IndexKeys(plain: id))
     return (
       StoreContext(
-        directory: directory, options: options, keys: keys, storeID: id, isWritable: false, report: ReportLog()),
+        directory: directory, options: options, keys: keys, storeID: id, isWritable: false, report: ReportLog(),
+        readKeyring: { nil }),
       defect
     )
   }

@@ -70,19 +70,30 @@ extension StoreContext {
     }
     let name = Segment.fileName(ordinal: ordinal, generation: header.generation)
     let temporary = path("segment.next")
-    do throws(SystemError) {
-      let file = try fileSystem.open(temporary, .create)
-      try file.truncate(to: 0)
-      try file.writeFully(buffer.bytes, at: 0)
-      try file.synchronize()
-      try file.close()
-      try fileSystem.rename(temporary, to: path(name))
-      try fileSystem.synchronizeDirectory(directory)
+    let segment: Segment
+    do throws(StorageError) {
+      let file = try io { () throws(SystemError) in
+        let file = try fileSystem.open(temporary, .create)
+        try file.truncate(to: 0)
+        try file.writeFully(buffer.bytes, at: 0)
+        try file.synchronize()
+        return file
+      }
+      // All that may fail comes before the segment has its name: from then on the one before it has ended.
+      segment = try self.segment(file, name: name)
+      try io { () throws(SystemError) in try fileSystem.rename(temporary, to: path(name)) }
     } catch {
       try? fileSystem.remove(temporary)
-      throw StorageError(error)
+      throw error
     }
-    let segment = try openSegment(name, writable: true)
+    do throws(SystemError) {
+      try fileSystem.synchronizeDirectory(directory)
+    } catch {
+      throw StorageError(
+        .durabilityUnknown,
+        "The directory could not be flushed: whether the new segment is there is not known. Open the store again.",
+        file: name, cause: error)
+    }
     return (segment, builder, builder.info(state: state, headsAtOpening: state.partitions.map(\.head)))
   }
 }
@@ -107,8 +118,14 @@ extension LogWriter {
     try makeDurable(mark)
     let info = builder.info(state: state, headsAtOpening: view.headsAtOpening)
     var newState = state
-    let (segment, newBuilder, newInfo) = try context.createSegment(
-      ordinal: view.active.header.ordinal + 1, after: builder, state: &newState)
+    let (segment, newBuilder, newInfo): (Segment, FrameBuilder, SegmentInfo)
+    do throws(StorageError) {
+      (segment, newBuilder, newInfo) = try context.createSegment(
+        ordinal: view.active.header.ordinal + 1, after: builder, state: &newState)
+    } catch {
+      if error.code == .durabilityUnknown { becomePoisoned(error) }
+      throw error
+    }
     let old = view.active
     let index = try view.activeIndex(info: info)
     let sealed = SealedSegment(

@@ -54,6 +54,8 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
   var headFile: any File
   var headTurn: UInt64
   let headLock = Monitor()
+  /// The sequence number of the last mark written to `HEAD`. Guarded by `headLock`, like `headTurn`.
+  var headSequence: UInt64 = 0
   let headBuffer = RawBuffer(capacity: 64)
   var commitsInSegment: Bool
   let partitions: PartitionTable
@@ -308,6 +310,9 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
   func writeHead(_ mark: WrittenMark) {
     headLock.lock()
     defer { headLock.unlock() }
+    // The maintenance thread may come with an older mark than a leader has written meanwhile.
+    guard mark.nextSequence >= headSequence else { return }
+    headSequence = mark.nextSequence
     headTurn += 1
     HeadMark(
       turn: headTurn, ordinal: mark.segment.header.ordinal, generation: mark.segment.header.generation, end: mark.end,
