@@ -1,0 +1,43 @@
+import ArgumentParser
+import SegmentStorage
+
+/// `closeroll export`: prints events in notification order.
+struct ExportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export",
+    abstract: "Print events as JSON lines, in the order of their notifications.",
+    discussion: """
+      Each line equals the one that was imported, and has "notification_id" besides.
+
+        closeroll export ward-store --key-file ward.key > events.jsonl
+        closeroll export ward-store --after 15000 --limit 10
+      """)
+
+  @OptionGroup var reading: ReadingOptions
+
+  @Option(help: ArgumentHelp("Only what comes behind this notification.", valueName: "n"))
+  var after: Int64 = 0
+
+  @Option(help: ArgumentHelp("Not more events than this.", valueName: "n"))
+  var limit: Int?
+
+  func validate() throws {
+    guard after >= 0 else { throw ValidationError("--after is 0 or more.") }
+    guard limit ?? 0 >= 0 else { throw ValidationError("--limit is 0 or more.") }
+  }
+
+  func run() throws {
+    let store = try reading.open()
+    guard let partition = try reading.partition(of: store) else { return try store.close() }
+    try OutputBuffer.printing { output in
+      guard after < Int64.max else { return }
+      try store.makeNotificationReader(partition, after: after).read(limit: limit ?? .max) { notification in
+        try EventPrinter.print(
+          originator: notification.originator, position: notification.position, topic: notification.topic,
+          state: notification.state, notificationID: notification.id, to: &output)
+        return true
+      }
+    }
+    try store.close()
+  }
+}
