@@ -16,10 +16,25 @@ public struct PopoRecordManager: ProcessRecordManager {
   /// It lists its sequences and deletes records.
   public var capabilities: RecordManagerCapabilities { [.listsSequenceIDs, .deletesRecords] }
 
-  /// Records events and a tracking position, atomically.
+  /// Records events, a tracking position and changes of documents, atomically.
   @discardableResult
-  public func write(_ events: [StoredEvent], tracking: Tracking?) async throws -> [Int?] {
-    try store.write(events, tracking: tracking, in: partition)
+  public func write(
+    _ events: [StoredEvent], tracking: Tracking?, documents: [DocumentChange]
+  ) async throws -> [Int?] {
+    try store.write(events, tracking: tracking, documents: documents, in: partition)
+  }
+
+  /// Where an event stands among the notifications of its application.
+  public func notificationPlace(of originatorID: UUID, at position: Int) async throws -> CausalDependency? {
+    store.notificationPlace(of: originatorID, at: position, in: partition)
+  }
+
+  /// The document of a key.
+  public func document(_ key: String) async throws -> [UInt8]? { store.document(key, in: partition) }
+
+  /// The documents whose keys begin with a prefix.
+  public func documents(withPrefix prefix: String) async throws -> [StoredDocument] {
+    store.documents(withPrefix: prefix, in: partition)
   }
 
   /// The record at a position.
@@ -57,8 +72,8 @@ public struct PopoRecordManager: ProcessRecordManager {
   }
 
   /// The highest notification ID of an upstream that was processed.
-  public func maxTrackingID(upstream: String) async throws -> Int {
-    store.maxTrackingID(upstream: upstream, in: partition)
+  public func maxTrackingID(upstream: String, pipelineID: Int?) async throws -> Int {
+    store.maxTrackingID(upstream: upstream, pipelineID: pipelineID ?? partition.pipelineID, in: partition)
   }
 }
 

@@ -36,6 +36,8 @@ final class PopoStore: Sendable {
     /// Where each notification's event is, by ID − 1; nil where it was deleted.
     var notifications: [Pipeline: [Place?]] = [:]
     var tracking: [Follower: Int] = [:]
+    /// The documents of each application.
+    var documents: [String: [String: [UInt8]]] = [:]
   }
 
   private let contents = Mutex(Contents())
@@ -56,7 +58,9 @@ final class PopoStore: Sendable {
     return index < sequence.count && sequence[index].originatorVersion == position
   }
 
-  func write(_ events: [StoredEvent], tracking: Tracking?, in partition: RecordPartition) throws -> [Int?] {
+  func write(
+    _ events: [StoredEvent], tracking: Tracking?, documents: [DocumentChange], in partition: RecordPartition
+  ) throws -> [Int?] {
     let space = Space(application: partition.application, role: partition.role)
     let pipeline = Pipeline(application: partition.application, pipelineID: partition.pipelineID)
     return try contents.withLock { contents in
@@ -74,6 +78,10 @@ final class PopoStore: Sendable {
             originatorID: event.originatorID, position: event.originatorVersion, topic: event.topic)
         }
       }
+      if let wrong = documents.first(where: { !(1...1024).contains($0.key.utf8.count) }) {
+        throw EventSourcingError(
+          .programming, "A document's key has 1 to 1,024 bytes, not \(wrong.key.utf8.count). Nothing was recorded.")
+      }
       if let tracking {
         let follower = Follower(
           application: partition.application, upstream: tracking.upstream, pipelineID: partition.pipelineID)
@@ -86,6 +94,7 @@ final class PopoStore: Sendable {
         }
         contents.tracking[follower] = tracking.notificationID
       }
+      for change in documents { contents.documents[partition.application, default: [:]][change.key] = change.content }
       var ids: [Int?] = []
       ids.reserveCapacity(events.count)
       for event in events {
@@ -178,8 +187,31 @@ final class PopoStore: Sendable {
     }
   }
 
-  func maxTrackingID(upstream: String, in partition: RecordPartition) -> Int {
-    let follower = Follower(application: partition.application, upstream: upstream, pipelineID: partition.pipelineID)
+  func maxTrackingID(upstream: String, pipelineID: Int, in partition: RecordPartition) -> Int {
+    let follower = Follower(application: partition.application, upstream: upstream, pipelineID: pipelineID)
     return contents.withLock { $0.tracking[follower] ?? 0 }
+  }
+
+  func notificationPlace(of id: UUID, at position: Int, in partition: RecordPartition) -> CausalDependency? {
+    contents.withLock { contents in
+      for (pipeline, places) in contents.notifications where pipeline.application == partition.application {
+        // The last one: a deleted position may have been written again.
+        let index = places.lastIndex { $0.map { $0.originatorID == id && $0.position == position } ?? false }
+        if let index { return CausalDependency(pipelineID: pipeline.pipelineID, notificationID: index + 1) }
+      }
+      return nil
+    }
+  }
+
+  func document(_ key: String, in partition: RecordPartition) -> [UInt8]? {
+    contents.withLock { $0.documents[partition.application]?[key] }
+  }
+
+  func documents(withPrefix prefix: String, in partition: RecordPartition) -> [StoredDocument] {
+    let prefix = Array(prefix.utf8)
+    let all = contents.withLock { $0.documents[partition.application] ?? [:] }
+    return all.filter { $0.key.utf8.starts(with: prefix) }
+      .map { StoredDocument(key: $0.key, content: $0.value) }
+      .sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
   }
 }
