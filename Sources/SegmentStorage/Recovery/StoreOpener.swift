@@ -343,15 +343,17 @@ struct StoreOpener {
     let sampler = options.trainsDictionary ? Sampler(recordCount: outcome.info.state.recordCount) : nil
     let writer = LogWriter(
       context: context, view: view, builder: FrameBuilder(continuing: outcome.info, of: outcome.active),
-      info: outcome.info, headFile: headFile, headTurn: outcome.head?.turn ?? 0,
+      info: outcome.info, headFile: headFile, head: outcome.head,
       coveredEnd: outcome.covered?.end ?? Format.pageSize, unfinished: outcome.unfinished, partitions: partitions,
       sampler: sampler)
     sampler?.onEnough { [weak writer] in writer?.requestMaintenance(.train) }
+    // From here on nothing may throw: the writer's threads are running. HEAD is advisory: an error is noted.
     if outcome.head == nil || openReport.cut != nil || openReport.rewritten > 0 {
-      writer.writeHead(writer.written)
-      try io { () throws(SystemError) in
-        try headFile.synchronize()
+      writer.settleHead(writer.written)
+      do throws(SystemError) {
         try fileSystem.synchronizeDirectory(directory)
+      } catch {
+        notes.note("HEAD's name could not be made durable: \(error)")
       }
     }
     return SegmentStore(

@@ -70,19 +70,34 @@ extension StoreContext {
     }
     let name = Segment.fileName(ordinal: ordinal, generation: header.generation)
     let temporary = path("segment.next")
-    do throws(SystemError) {
-      let file = try fileSystem.open(temporary, .create)
-      try file.truncate(to: 0)
-      try file.writeFully(buffer.bytes, at: 0)
-      try file.synchronize()
-      try file.close()
-      try fileSystem.rename(temporary, to: path(name))
-      try fileSystem.synchronizeDirectory(directory)
+    var mayHaveName = false
+    let segment: Segment
+    do throws(StorageError) {
+      try io { () throws(SystemError) in
+        let file = try fileSystem.open(temporary, .create)
+        try file.truncate(to: 0)
+        try file.writeFully(buffer.bytes, at: 0)
+        try file.synchronize()
+        try file.close()
+        mayHaveName = true
+        do throws(SystemError) {
+          try fileSystem.rename(temporary, to: path(name))
+        } catch {
+          mayHaveName = !error.isOutOfSpace
+          throw error
+        }
+        try fileSystem.synchronizeDirectory(directory)
+      }
+      segment = try openSegment(name, writable: true)
     } catch {
       try? fileSystem.remove(temporary)
-      throw StorageError(error)
+      guard mayHaveName else { throw error }
+      // The log may go on in the new segment or in the old one: only who reads the directory again can tell.
+      throw StorageError(
+        .durabilityUnknown,
+        "A new segment was made, and it is not known whether it is there. Close the store and open it again.",
+        file: name, cause: error.cause)
     }
-    let segment = try openSegment(name, writable: true)
     return (segment, builder, builder.info(state: state, headsAtOpening: state.partitions.map(\.head)))
   }
 }
@@ -107,10 +122,17 @@ extension LogWriter {
     try makeDurable(mark)
     let info = builder.info(state: state, headsAtOpening: view.headsAtOpening)
     var newState = state
-    let (segment, newBuilder, newInfo) = try context.createSegment(
-      ordinal: view.active.header.ordinal + 1, after: builder, state: &newState)
     let old = view.active
     let index = try view.activeIndex(info: info)
+    let (segment, newBuilder, newInfo): (Segment, FrameBuilder, SegmentInfo)
+    do throws(StorageError) {
+      (segment, newBuilder, newInfo) = try context.createSegment(
+        ordinal: old.header.ordinal + 1, after: builder, state: &newState)
+    } catch {
+      // Behind a link in the next segment nothing of this one would be read.
+      if error.code == .durabilityUnknown { becomePoisoned(error) }
+      throw error
+    }
     let sealed = SealedSegment(
       old, end: info.end, finalTag: info.lastTag, isPartial: false, context: context, index: index)
     let unfinishedSegment = UnfinishedSegment(sealed: sealed, builder: builder, info: info, hasFooter: false)
@@ -128,12 +150,7 @@ extension LogWriter {
       coveredEnd = newInfo.end
       written = newMark
     }
-    writeHead(newMark)
-    do throws(SystemError) {
-      try headFile.synchronize()
-    } catch {
-      context.report.note("HEAD could not be flushed: \(error)")
-    }
+    settleHead(newMark)
     requestMaintenance(.finishSegment)
   }
 
