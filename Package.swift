@@ -72,7 +72,10 @@ let package = Package(
       swiftSettings: houseStyle),
     .testTarget(
       name: "EventSourcingSegmentsTests",
-      dependencies: ["Closeroll", "EventSourcingSegments", "SegmentStorage", "StorageTestSupport"],
+      dependencies: [
+        "Closeroll", "EventSourcing", "EventSourcingSegments", "EventSourcingTestSupport", "Sealing", "SegmentStorage",
+        "StorageTestSupport",
+      ],
       swiftSettings: houseStyle),
     .testTarget(
       name: "CloserollCLITests", dependencies: ["CloserollCLI"], swiftSettings: houseStyle),

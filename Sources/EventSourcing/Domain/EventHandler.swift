@@ -25,7 +25,6 @@ struct EventHandler<Event: AggregateEvent>: EventHandling {
 final class AggregateDescriptor<State: Aggregate>: Sendable {
   struct Entry: Sendable {
     let topic: String
-    let bytes: [UInt8]
     let type: ObjectIdentifier
     let typeName: String
     let isNotifiable: Bool
@@ -33,7 +32,10 @@ final class AggregateDescriptor<State: Aggregate>: Sendable {
   }
 
   let entries: [Entry]
-  let discardedTopic: [UInt8]
+  let isHashChained: Bool
+  private let topics: [TopicBytes]
+  private let handlers: [any EventHandling<State>]
+  private let discardedTopic: TopicBytes
 
   private init() throws {
     var entries: [Entry] = []
@@ -49,7 +51,10 @@ final class AggregateDescriptor<State: Aggregate>: Sendable {
       }
     }
     self.entries = entries
-    discardedTopic = Array(discarded.utf8)
+    isHashChained = State.isHashChained
+    topics = entries.map { TopicBytes($0.topic) }
+    handlers = entries.map(\.handler)
+    discardedTopic = TopicBytes(discarded)
   }
 
   private static func entry<Event: AggregateEvent>(_ type: Event.Type) throws -> Entry
@@ -65,7 +70,7 @@ final class AggregateDescriptor<State: Aggregate>: Sendable {
       throw EventSourcingError(.programming, "The topic of \(type) must have 1 to 1024 bytes.", topic: Event.topic)
     }
     return Entry(
-      topic: Event.topic, bytes: Array(Event.topic.utf8), type: ObjectIdentifier(type),
+      topic: Event.topic, type: ObjectIdentifier(type),
       typeName: String(reflecting: type),
       isNotifiable: Event.isNotifiable, handler: EventHandler<Event>())
   }
@@ -82,25 +87,37 @@ final class AggregateDescriptor<State: Aggregate>: Sendable {
     return made
   }
 
+  /// What is done with the events of a topic; nil if it is not one of the aggregate's.
   @inline(__always)
-  func entry(topic: UnsafeRawBufferPointer) -> Entry? {
-    for index in entries.indices where Self.isEqual(entries[index].bytes, topic) { return entries[index] }
-    return nil
+  func handler(topic: UnsafeRawBufferPointer) -> (any EventHandling<State>)? {
+    guard let index = topics.firstIndex(where: { $0.isEqual(topic) }) else { return nil }
+    return handlers[index]
   }
 
-  @inline(__always)
-  func isDiscarded(_ topic: UnsafeRawBufferPointer) -> Bool { Self.isEqual(discardedTopic, topic) }
-
-  @inline(__always)
-  private static func isEqual(_ one: [UInt8], _ other: UnsafeRawBufferPointer) -> Bool {
-    one.count == other.count && one.withUnsafeBytes { $0.elementsEqual(other) }
-  }
+  /// Whether a topic is that of the event that discards.
+  func isDiscarded(_ topic: UnsafeRawBufferPointer) -> Bool { discardedTopic.isEqual(topic) }
 
   /// Checks that events of a type may be triggered.
   func require<Event: AggregateEvent>(_ type: Event.Type) throws {
     guard entries.contains(where: { $0.type == ObjectIdentifier(type) }) else {
       throw EventSourcingError(
         .programming, "\(type) is not among the events of \(State.self); add it to `events`.", topic: Event.topic)
+    }
+  }
+}
+
+/// A topic, to be compared with bytes.
+private struct TopicBytes: Sendable {
+  private let bytes: [UInt8]
+
+  init(_ topic: String) { bytes = Array(topic.utf8) }
+
+  @inline(__always)
+  func isEqual(_ other: UnsafeRawBufferPointer) -> Bool {
+    guard bytes.count == other.count, let start = other.baseAddress else { return false }
+    return bytes.withUnsafeBufferPointer { bytes in
+      guard let own = bytes.baseAddress else { return false }
+      return JSONBytes.isEqual(own, start.assumingMemoryBound(to: UInt8.self), bytes.count)
     }
   }
 }

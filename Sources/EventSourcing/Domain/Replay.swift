@@ -16,28 +16,87 @@ struct AggregateValue<State: Aggregate>: Sendable {
   var head: String
 }
 
+/// How far a replay has come: all of it that does not depend on the type of the state.
+struct ReplayProgress {
+  let id: UUID
+  var isCreated = false
+  var isDiscarded = false
+  var version = -1
+  var createdOn = Timestamp(microseconds: 0)
+  var lastModified = Timestamp(microseconds: 0)
+  var head = ""
+
+  /// Checks that a stored event is for this aggregate, and the next one.
+  @inline(__always)
+  mutating func accept(_ place: EventState.Place, position: Int) throws {
+    guard place.originatorID == id else {
+      throw EventSourcingError(.originatorIDMismatch, "The event belongs to another originator.")
+    }
+    guard place.originatorVersion == position, !isCreated || version == position &- 1 else {
+      throw wrongVersion(place.originatorVersion, position)
+    }
+    guard !isDiscarded else {
+      throw EventSourcingError(.mismatchedOriginator, "An event follows the one that discarded its aggregate.")
+    }
+    if !isCreated { createdOn = place.timestamp }
+    lastModified = place.timestamp
+    version = position
+  }
+
+  @inline(never)
+  private func wrongVersion(_ found: Int, _ position: Int) -> EventSourcingError {
+    EventSourcingError(
+      .originatorVersionMismatch,
+      "The event has version \(found) and stands at \(position); \(isCreated ? version + 1 : 0) is next.")
+  }
+
+  /// Checks that an event has the hash that it carries and continues the chain.
+  mutating func acceptHash(_ table: TokenTable, salt: String) throws {
+    let hash = try HashChain.check(table, salt: salt)
+    guard HashChain.previousHash(table) == head else {
+      throw EventSourcingError(.headHash, "The event does not continue the hash chain of its aggregate.")
+    }
+    head = hash
+  }
+}
+
 /// Builds an aggregate from its stored events, checking that each one fits.
 struct Replay<State: Aggregate> {
-  let id: UUID
-  let descriptor: AggregateDescriptor<State>
-  let substitutions: [String: String]
-  private(set) var value: AggregateValue<State>?
+  private let descriptor: AggregateDescriptor<State>
+  private let substitutions: [String: String]
+  private var progress: ReplayProgress
+  private var state: State?
   private var table = TokenTables.take()
 
   init(
     id: UUID, descriptor: AggregateDescriptor<State>, substitutions: [String: String] = [:],
     from value: AggregateValue<State>? = nil
   ) {
-    self.id = id
     self.descriptor = descriptor
     self.substitutions = substitutions
-    self.value = value
+    progress = ReplayProgress(id: id, head: State.genesisHash)
+    guard let value else { return }
+    progress.isCreated = true
+    progress.isDiscarded = value.state == nil
+    progress.version = value.version
+    progress.createdOn = value.createdOn
+    progress.lastModified = value.lastModified
+    progress.head = value.head
+    state = value.state
   }
 
-  /// Gives the scratch memory back.
+  /// The aggregate so far; nil if there was no event.
+  var value: AggregateValue<State>? {
+    guard progress.isCreated else { return nil }
+    return AggregateValue(
+      id: progress.id, version: progress.version, createdOn: progress.createdOn, lastModified: progress.lastModified,
+      state: state, head: progress.head)
+  }
+
+  /// Gives the scratch memory back. Nothing may be applied afterwards.
   mutating func end() {
     TokenTables.give(&table)
-    table = TokenTable()
+    table = TokenTables.none
   }
 
   /// Applies one stored event.
@@ -46,12 +105,12 @@ struct Replay<State: Aggregate> {
   ///   next in it, its hash is wrong, its topic unknown, or its state cannot be read.
   mutating func apply(topic: UnsafeRawBufferPointer, state: UnsafeRawBufferPointer, position: Int) throws {
     do {
-      try applyChecked(topic: topic, state: state, position: position)
+      try applyChecked(topic: topic, text: state, position: position)
     } catch let error as DecodingError {
       throw EventSourcingError(error).at(
-        originatorID: id, position: position, topic: String(decoding: topic, as: UTF8.self))
+        originatorID: progress.id, position: position, topic: String(decoding: topic, as: UTF8.self))
     } catch let error as EventSourcingError {
-      throw error.at(originatorID: id, position: position, topic: String(decoding: topic, as: UTF8.self))
+      throw error.at(originatorID: progress.id, position: position, topic: String(decoding: topic, as: UTF8.self))
     }
     if !isKnownUniquelyReferenced(&table) {
       // The event kept its decoder: that one gets this text for good.
@@ -62,68 +121,40 @@ struct Replay<State: Aggregate> {
 
   @inline(__always)
   private mutating func applyChecked(
-    topic: UnsafeRawBufferPointer, state: UnsafeRawBufferPointer, position: Int
+    topic: UnsafeRawBufferPointer, text: UnsafeRawBufferPointer, position: Int
   ) throws {
-    try table.parse(state)
-    let place = try EventState.place(table)
-    guard place.originatorID == id else {
-      throw EventSourcingError(.originatorIDMismatch, "The event belongs to another originator.")
-    }
-    guard place.originatorVersion == position, value == nil || value?.version == position - 1 else {
-      throw EventSourcingError(
-        .originatorVersionMismatch,
-        "The event has version \(place.originatorVersion) and stands at \(position); \(value.map { $0.version + 1 } ?? 0) is next."
-      )
-    }
-    var head = value?.head ?? State.genesisHash
-    if State.isHashChained {
-      let hash = try HashChain.check(table, salt: State.hashSalt)
-      guard HashChain.previousHash(table) == head else {
-        throw EventSourcingError(.headHash, "The event does not continue the hash chain of its aggregate.")
-      }
-      head = hash
-    }
-    if value != nil, value?.state == nil {
-      throw EventSourcingError(.mismatchedOriginator, "An event follows the one that discarded its aggregate.")
-    }
-    if descriptor.isDiscarded(topic) || isSubstituted(topic) {
-      guard value != nil else {
-        throw EventSourcingError(.mismatchedOriginator, "The first event of a sequence does not create an aggregate.")
-      }
-      value?.state = nil
-      value?.version = position
-      value?.lastModified = place.timestamp
-      value?.head = head
-      return
-    }
-    guard let entry = descriptor.entry(topic: topic) ?? substitute(topic) else {
-      throw EventSourcingError(
-        .topicUnknown,
-        "The topic of a stored event is not one of \(State.self). Add its type to `events`, or substitute the topic.")
-    }
-    if value == nil {
-      var state: State?
-      try entry.handler.apply(table, to: &state)
-      value = AggregateValue(
-        id: id, version: position, createdOn: place.timestamp, lastModified: place.timestamp, state: state, head: head)
+    try table.parse(text)
+    try progress.accept(try EventState.place(table), position: position)
+    if descriptor.isHashChained { try progress.acceptHash(table, salt: State.hashSalt) }
+    if let handler = descriptor.handler(topic: topic) {
+      try handler.apply(table, to: &state)
     } else {
-      try entry.handler.apply(table, to: &value!.state)
-      value!.version = position
-      value!.lastModified = place.timestamp
-      value!.head = head
+      try applyRare(topic)
     }
+    progress.isCreated = true
   }
 
+  /// An event that discards the aggregate, or has a topic that was substituted.
   @inline(never)
-  private func substitute(_ topic: UnsafeRawBufferPointer) -> AggregateDescriptor<State>.Entry? {
-    guard !substitutions.isEmpty, var newer = substitutions[String(decoding: topic, as: UTF8.self)] else { return nil }
-    return newer.withUTF8 { descriptor.entry(topic: UnsafeRawBufferPointer($0)) }
-  }
-
-  private func isSubstituted(_ topic: UnsafeRawBufferPointer) -> Bool {
-    guard !substitutions.isEmpty, let newer = substitutions[String(decoding: topic, as: UTF8.self)] else {
-      return false
+  private mutating func applyRare(_ topic: UnsafeRawBufferPointer) throws {
+    var name = String(decoding: topic, as: UTF8.self)
+    name = substitutions[name] ?? name
+    try name.withUTF8 { name in
+      let topic = UnsafeRawBufferPointer(name)
+      if descriptor.isDiscarded(topic) {
+        guard progress.isCreated else {
+          throw EventSourcingError(
+            .mismatchedOriginator, "The first event of a sequence does not create an aggregate.")
+        }
+        state = nil
+        progress.isDiscarded = true
+      } else if let handler = descriptor.handler(topic: topic) {
+        try handler.apply(table, to: &state)
+      } else {
+        throw EventSourcingError(
+          .topicUnknown,
+          "The topic of a stored event is not one of \(State.self). Add its type to `events`, or substitute the topic.")
+      }
     }
-    return newer.utf8.elementsEqual(descriptor.discardedTopic)
   }
 }

@@ -5,22 +5,25 @@ enum CanonicalJSON {
     try bytes.withUnsafeBytes { bytes in
       try TokenTables.withTable(of: bytes) { table in
         let writer = JSONWriter(capacity: bytes.count + 16)
-        try write(table, 0, to: writer)
+        try write(table, 0, keepsNumbers: true, to: writer)
         return writer.bytes
       }
     }
   }
 
-  /// Writes the value at a token; of an object without the member `excluded`.
-  static func write(_ table: TokenTable, _ index: Int, excluding excluded: StaticString? = nil, to writer: JSONWriter)
-    throws
-  {
+  /// Writes the value at a token; of an object without the member `excluded`. Floating-point numbers are written in their
+  /// shortest form, as the reference library does once it has read them, unless they are to be kept as they are.
+  static func write(
+    _ table: TokenTable, _ index: Int, excluding excluded: StaticString? = nil, keepsNumbers: Bool = false,
+    to writer: JSONWriter
+  ) throws {
     let token = table[index]
     switch token.kind {
     case .null: writer.raw("null")
     case .true: writer.raw("true")
     case .false: writer.raw("false")
     case .integer, .constant: writer.raw(table.bytes(of: token))
+    case .float where keepsNumbers: writer.raw(table.bytes(of: token))
     case .float:
       guard let value = table.double(at: index) else { throw table.corrupted(at: index, "a number is expected") }
       writer.raw(FloatText.text(value))
@@ -32,7 +35,7 @@ enum CanonicalJSON {
       var element = index + 1
       while element < Int(token.next) {
         if element > index + 1 { writer.comma() }
-        try write(table, element, to: writer)
+        try write(table, element, keepsNumbers: keepsNumbers, to: writer)
         element = Int(table[element].next)
       }
       writer.byte(UInt8(ascii: "]"))
@@ -41,13 +44,13 @@ enum CanonicalJSON {
       {
         try TranscodedValue(table: table, index: index).write(to: writer, style: TranscodingStyle(isSorted: true))
       } else {
-        try writeObject(table, index, excluding: excluded, to: writer)
+        try writeObject(table, index, excluding: excluded, keepsNumbers: keepsNumbers, to: writer)
       }
     }
   }
 
   private static func writeObject(
-    _ table: TokenTable, _ index: Int, excluding excluded: StaticString?, to writer: JSONWriter
+    _ table: TokenTable, _ index: Int, excluding excluded: StaticString?, keepsNumbers: Bool, to writer: JSONWriter
   ) throws {
     let token = table[index]
     if token.needsFullScan {
@@ -77,7 +80,7 @@ enum CanonicalJSON {
       if place > 0 { writer.comma() }
       writer.string(table.bytes(of: table[key]))
       writer.colon()
-      try write(table, key + 1, to: writer)
+      try write(table, key + 1, keepsNumbers: keepsNumbers, to: writer)
     }
     writer.byte(UInt8(ascii: "}"))
   }

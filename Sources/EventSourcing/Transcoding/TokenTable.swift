@@ -165,6 +165,9 @@ final class TokenTable: @unchecked Sendable {
 enum TokenTables {
   private static let pool = Mutex<[TokenTable]>([])
 
+  /// Stands where a table was given back. Never parsed into.
+  static let none = TokenTable()
+
   /// Parses a text and shows its tokens to `body`.
   static func withTable<R>(of text: UnsafeRawBufferPointer, _ body: (TokenTable) throws -> R) throws -> R {
     var table = take()

@@ -110,6 +110,11 @@ public final class Keyring: Sendable {
     return try body(key.buffer)
   }
 
+  /// Whether all its keys are locked in memory; the kernel refuses that above `RLIMIT_MEMLOCK`.
+  public var isLockedInMemory: Bool {
+    master.isLocked && indexKey.isLocked && roots.allSatisfy { $0.key?.isLocked ?? true }
+  }
+
   /// Whether `withRootKey` would find the key.
   func hasRootKey(_ id: UInt32) -> Bool { roots.contains { $0.id == id && $0.key != nil } }
 

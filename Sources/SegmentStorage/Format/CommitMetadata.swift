@@ -152,9 +152,9 @@ extension LogState {
   mutating func apply(_ metadata: borrowing CommitMetadata) {
     names.append(contentsOf: metadata.newNames)
     partitions.append(contentsOf: metadata.newPartitions)
-    recordCount += UInt64(metadata.records.count)
+    recordCount &+= UInt64(metadata.records.count)
     for index in metadata.records.indices {
-      if metadata.records[index].role == .event { eventCount += 1 }
+      if metadata.records[index].role == .event { eventCount &+= 1 }
       if metadata.records[index].notificationID > 0 {
         partitions[Int(metadata.records[index].partition)].head = metadata.records[index].notificationID
       }

@@ -68,6 +68,15 @@ final class ActiveIndex {
     slots = ContiguousArray(repeating: Slot(), count: minimumSlots)
   }
 
+  /// What another index holds now: shares its memory until one of the two changes.
+  init(copying other: ActiveIndex) {
+    slots = other.slots
+    used = other.used
+    entries = other.entries
+    directory = other.directory
+    lastDirectoryOffset = other.lastDirectoryOffset
+  }
+
   var count: Int { entries.count }
   var originatorCount: Int { used }
 

@@ -235,6 +235,11 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
   private func decode(
     _ entry: OriginatorEntry, into output: inout ContiguousArray<RecordLocation>
   ) throws(StorageError) {
+    // A record has at least four bytes of postings.
+    guard entry.offset <= postingsBytes, entry.count <= (postingsBytes - entry.offset) / 4 else {
+      throw damage("an originator has more records than it has postings")
+    }
+    if entry.count == 0 { return }
     var stream = try PostingsStream(run: self, offset: entry.offset)
     var position: Int64 = 0
     var frame: Int64 = 0
@@ -263,7 +268,7 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
     var place: Int
 
     init(run: Run, offset: Int) throws(StorageError) {
-      guard offset < max(run.postingsBytes, 1) else { throw run.damage("a place in it cannot be") }
+      guard offset < run.postingsBytes else { throw run.damage("a place in it cannot be") }
       self.run = run
       number = run.postingsPage + offset / RunFormat.payload
       place = offset % RunFormat.payload

@@ -46,7 +46,7 @@ struct FrameBuilder {
     let bodyCRC = CRC32C.checksum(UnsafeRawBufferPointer(start: base + Format.frameHeaderSize, count: bodyLength))
     previousCRC = FrameHeader.storeChecksums(bodyCRC: bodyCRC, to: base)
     previousTag = tagged
-    nextSequence += 1
+    nextSequence &+= 1
     offset += header.frameLength
     headerHash = nil
   }

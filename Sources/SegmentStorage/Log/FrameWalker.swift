@@ -96,6 +96,9 @@ struct FrameWalker {
       return .stop(
         head.allSatisfy { $0 == 0 } ? .zeros : .invalid("A frame's header does not match its checksum"))
     }
+    guard UInt64(offset + header.frameLength) <= Format.maximumSegmentSize else {
+      return .stop(.invalid("A frame stands where no segment reaches"))
+    }
     guard nextSequence == nil || header.sequence == nextSequence else {
       return .stop(.invalid("A frame has another sequence number than its place"))
     }

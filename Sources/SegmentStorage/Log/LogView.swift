@@ -55,6 +55,12 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
     SealedSegment.Index(parts: (try activeCovered?.loadIndex().parts ?? []) + [.memory(index)], info: info)
   }
 
+  /// The same, to be read while the index grows.
+  func activeIndexCopy(info: SegmentInfo) throws(StorageError) -> SealedSegment.Index {
+    SealedSegment.Index(
+      parts: (try activeCovered?.loadIndex().parts ?? []) + [.memory(ActiveIndex(copying: index))], info: info)
+  }
+
   /// The highest position of a key in everything but the index in memory; -1 for none. The leader's.
   func sealedMaximum(
     of key: OriginatorKey, locations: inout ContiguousArray<RecordLocation>

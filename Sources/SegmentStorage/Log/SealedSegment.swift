@@ -151,12 +151,16 @@ final class StoreContext: Sendable {
   let storeID: StoreID
   let isWritable: Bool
   let report: ReportLog
+  /// Reads the key ring again: a writer may have added a root key since.
+  private let readKeyring: @Sendable () throws(StorageError) -> Keyring?
 
   var fileSystem: any FileSystem { options.fileSystem }
 
   init(
-    directory: String, options: StoreOptions, keys: StoreKeys, storeID: StoreID, isWritable: Bool, report: ReportLog
+    directory: String, options: StoreOptions, keys: StoreKeys, storeID: StoreID, isWritable: Bool, report: ReportLog,
+    readKeyring: @escaping @Sendable () throws(StorageError) -> Keyring?
   ) {
+    self.readKeyring = readKeyring
     self.directory = directory
     self.options = options
     self.keys = keys
@@ -166,6 +170,11 @@ final class StoreContext: Sendable {
   }
 
   func path(_ name: String) -> String { "\(directory)/\(name)" }
+
+  /// Takes over the key ring as it is now, for an epoch whose root key is not known.
+  func refreshKeyring() throws(StorageError) {
+    if let keyring = try readKeyring() { keys.epochs?.adopt(keyring) }
+  }
 
   /// Opens a run, `nil` when there is none of that name.
   func openRun(_ name: String, of header: SegmentHeader) throws(StorageError) -> Run? {
@@ -221,20 +230,7 @@ final class StoreContext: Sendable {
     do throws(SegmentHeader.Defect) {
       header = try page.withBytes { (bytes) throws(SegmentHeader.Defect) in try SegmentHeader(bytes) }
     } catch {
-      switch error {
-      case .version(let version):
-        throw StorageError(
-          .unsupportedFormat, "The segment has format version \(version); this program reads 1. Use a newer one.",
-          file: name)
-      case .requiredFeatures(let features):
-        throw StorageError(
-          .unsupportedFormat,
-          "The segment needs features this program does not know (0x\(String(features, radix: 16))). Use a newer one.",
-          file: name)
-      case .checksum: throw .damaged("A segment's header does not match its checksum", name, 0)
-      case .notASegment: throw .damaged("A segment's header is not one", name, 0)
-      case .invalidField: throw .damaged("A segment's header holds a value that cannot be", name, 0)
-      }
+      throw StorageError(error, segment: name)
     }
     guard header.storeID == storeID else {
       throw StorageError(
@@ -248,11 +244,8 @@ final class StoreContext: Sendable {
           ? "The segment is not sealed, and a key was given: sealed and plain are never mixed."
           : "The segment is sealed: give the store's key.", file: name)
     }
-    guard
-      let parsed = Segment.parse(
-        fileName: name.hasSuffix(".next")
-          ? Segment.fileName(ordinal: header.ordinal, generation: header.generation) : name),
-      parsed.ordinal == header.ordinal, parsed.generation == header.generation
+    guard let parsed = Segment.parse(fileName: name), parsed.ordinal == header.ordinal,
+      parsed.generation == header.generation
     else { throw .damaged("A segment's header has another number than its name", name, 48) }
     let mapping = try mapping(of: file)
     return try sealing { () throws(SealingError) in

@@ -69,7 +69,7 @@ struct SegmentInfo: Equatable, Sendable {
     for _ in 0..<reader.readCount(atMost: reader.remaining) where !reader.failed {
       headsAtOpening.append(Int64(reader.readCount(atMost: .max)))
     }
-    guard let state = LogState(&reader), reader.isAtEnd else { return nil }
+    guard let state = LogState(&reader), reader.isAtEnd, nextSequence < 1 << 48 else { return nil }
     self.state = state
   }
 }

@@ -53,6 +53,7 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
 
   let codec: StateCodec
   let storeIdentity: ObjectIdentifier
+  private let partitionOwner: ObjectIdentifier
   let arena = RawBuffer(capacity: 2048)
   private(set) var records: ContiguousArray<Record> = []
   private(set) var tracking: [Tracking] = []
@@ -61,7 +62,8 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
   /// How the commit waits its turn.
   let waiter = Waiter()
 
-  init(codec: StateCodec, storeIdentity: ObjectIdentifier, sampler: Sampler?) {
+  init(codec: StateCodec, storeIdentity: ObjectIdentifier, partitions: PartitionTable, sampler: Sampler?) {
+    partitionOwner = ObjectIdentifier(partitions)
     self.codec = codec
     self.storeIdentity = storeIdentity
     self.sampler = sampler
@@ -97,7 +99,7 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
     topic: UnsafeRawBufferPointer, state: UnsafeRawBufferPointer, isNotifiable: Bool = true,
     causalDependencies: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
   ) throws(StorageError) {
-    try check(position: position, topic: topic, stateLength: state.count, dependencies: causalDependencies)
+    try check(partition, position: position, topic: topic, stateLength: state.count, dependencies: causalDependencies)
     let context = StateContext(
       role: role.sealingRole, application: partition.name.bytes, originatorHigh: originator.high,
       originatorLow: originator.low, position: position)
@@ -139,7 +141,9 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
     topic: UnsafeRawBufferPointer, blob: UnsafeRawBufferPointer, tag tagBytes: UnsafeRawBufferPointer,
     isNotifiable: Bool = true, causalDependencies: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
   ) throws(StorageError) {
-    try check(position: position, topic: topic, stateLength: 0, dependencies: causalDependencies)
+    try check(
+      partition, position: position, topic: topic, stateLength: max(0, blob.count - StorageLimits.topic - 64),
+      dependencies: causalDependencies)
     let info: SealedStateInfo
     do throws(SealingError) {
       info = try StateCodec.info(ofBlob: blob)
@@ -169,6 +173,7 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
   public func track(
     _ partition: Partition, upstream: String, pipeline: UInt32, notificationID: Int64
   ) throws(StorageError) {
+    try check(partition)
     guard upstream.utf8.count <= StorageLimits.name, notificationID > 0 else {
       throw StorageError(
         .limitExceeded, "An upstream's name has up to \(StorageLimits.name) bytes, and a tracked ID is at least 1.")
@@ -185,9 +190,22 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
       Tracking(application: partition, upstream: upstream, pipeline: pipeline, notificationID: notificationID))
   }
 
+  private func check(_ partition: Partition) throws(StorageError) {
+    guard partition.owner == partitionOwner else {
+      throw StorageError(.invalidArgument, "The partition was handed out by another store.")
+    }
+  }
+
   private func check(
-    position: Int64, topic: UnsafeRawBufferPointer, stateLength: Int, dependencies: UnsafeRawBufferPointer
+    _ partition: Partition, position: Int64, topic: UnsafeRawBufferPointer, stateLength: Int,
+    dependencies: UnsafeRawBufferPointer
   ) throws(StorageError) {
+    try check(partition)
+    let length = topic.count + stateLength + dependencies.count
+    guard arena.count + length + 128 * (records.count + 1) <= StorageLimits.commit - (64 << 10) else {
+      throw StorageError(
+        .limitExceeded, "A commit has up to \(StorageLimits.commit) bytes. Store what is there and begin another.")
+    }
     guard position >= 0 else { throw StorageError(.invalidArgument, "A position is 0 or more, not \(position).") }
     guard topic.count <= StorageLimits.topic else {
       throw StorageError(

@@ -82,13 +82,16 @@ public final class Partition: Sendable {
   public let pipeline: UInt32
   /// Index among the partitions that the store has handed out.
   let handle: Int
+  /// The table that handed it out: one store's.
+  let owner: ObjectIdentifier
   /// The name's UTF-8 bytes at an address that stays: associated data of every state.
   let name: StableBytes
 
-  init(application: String, pipeline: UInt32, handle: Int) {
+  init(application: String, pipeline: UInt32, handle: Int, owner: ObjectIdentifier) {
     self.application = application
     self.pipeline = pipeline
     self.handle = handle
+    self.owner = owner
     name = StableBytes(Array(application.utf8))
   }
 }

@@ -64,3 +64,18 @@ public struct StoreOptions: Sendable {
 
   public init() {}
 }
+
+extension StoreKey {
+  /// The key is in a file that only its owner can read: Base64 of 32 bytes.
+  public static func file(_ path: String) -> StoreKey { .provider(FileKeyProvider(path)) }
+
+  /// The key is in an environment variable: Base64 of 32 bytes.
+  public static func environment(_ variable: String = "CLOSEROLL_KEY") -> StoreKey {
+    .provider(EnvironmentKeyProvider(variable))
+  }
+
+  /// The key comes from a key management service, or from wherever the closure gets it: 32 bytes.
+  public static func closure(_ body: @escaping @Sendable () throws -> SecureBytes) -> StoreKey {
+    .provider(ClosureKeyProvider(body))
+  }
+}

@@ -24,8 +24,28 @@ extension SegmentStore {
     guard !trimmed.isEmpty, !trimmed.utf8.contains(0) else {
       throw StorageError(.invalidArgument, "A store's path must not be empty.")
     }
-    var opener = StoreOpener(directory: trimmed, key: key, options: options)
-    return try opener.open()
+    // Beside a writer, a segment may appear or a run vanish between two looks: look again.
+    for _ in 0..<(options.access == .read ? 5 : 0) {
+      do throws(StorageError) {
+        var opener = StoreOpener(directory: trimmed, key: key, options: options)
+        return try opener.open()
+      } catch {
+        guard error.code == .olderThanHead || error.cause?.isNotFound == true else { throw error }
+      }
+    }
+    var attempts = options.access == .read ? 10 : 1
+    while true {
+      var opener = StoreOpener(directory: trimmed, key: key, options: options)
+      do throws(StorageError) {
+        return try opener.open()
+      } catch {
+        // A writer goes on while a reader looks at one file after the other: what does not fit is looked at again.
+        attempts -= 1
+        guard attempts > 0, [.damaged, .olderThanHead, .inputOutput].contains(error.code), opener.hasWriter() else {
+          throw error
+        }
+      }
+    }
   }
 }
 
@@ -148,6 +168,11 @@ struct StoreOpener {
         file: "LOCK"))
   }
 
+  fileprivate func hasWriter() -> Bool {
+    guard let file = try? fileSystem.open(path("LOCK"), .read) else { return false }
+    return (try? file.isLockedByAnother()) ?? false
+  }
+
   // MARK: Keys
 
   /// The key ring of a store that is there; `nil` for a plain one. Fails before anything is touched.
@@ -207,7 +232,7 @@ struct StoreOpener {
         try SegmentHeader(UnsafeRawBufferPointer(rebasing: bytes[..<got]))
       }
     } catch {
-      throw .damaged("A segment's header cannot be read", name, 0)
+      throw StorageError(error, segment: name)
     }
   }
 
@@ -248,8 +273,17 @@ struct StoreOpener {
         suite: .plain, keyring: nil, epochs: nil, dictionaries: dictionaries,
         codec: StateCodec(epochs: nil, dictionaries: dictionaries), index: IndexKeys(plain: storeID))
     }
+    if let keyring, !keyring.isLockedInMemory {
+      notes.note(
+        "Keys could not be locked in memory, so they may be swapped out: raise RLIMIT_MEMLOCK, or encrypt the swap.")
+    }
+    let opener = self
     return StoreContext(
-      directory: directory, options: options, keys: keys, storeID: storeID, isWritable: isWritable, report: notes)
+      directory: directory, options: options, keys: keys, storeID: storeID, isWritable: isWritable, report: notes,
+      readKeyring: { () throws(StorageError) in
+        guard let listing = try opener.list() else { return nil }
+        return try opener.openKeyring(listing)
+      })
   }
 
   private mutating func open(
@@ -347,13 +381,13 @@ struct StoreOpener {
       coveredEnd: outcome.covered?.end ?? Format.pageSize, unfinished: outcome.unfinished, partitions: partitions,
       sampler: sampler)
     sampler?.onEnough { [weak writer] in writer?.requestMaintenance(.train) }
-    // From here on nothing may throw: the writer's threads are running. HEAD is advisory: an error is noted.
     if outcome.head == nil || openReport.cut != nil || openReport.rewritten > 0 {
       writer.settleHead(writer.written)
       do throws(SystemError) {
         try fileSystem.synchronizeDirectory(directory)
       } catch {
-        notes.note("HEAD's name could not be made durable: \(error)")
+        writer.abandon()
+        throw StorageError(error)
       }
     }
     return SegmentStore(
@@ -429,7 +463,8 @@ extension StoreOpener {
       codec: StateCodec(epochs: nil, dictionaries: dictionaries), index: IndexKeys(plain: id))
     return (
       StoreContext(
-        directory: directory, options: options, keys: keys, storeID: id, isWritable: false, report: ReportLog()),
+        directory: directory, options: options, keys: keys, storeID: id, isWritable: false, report: ReportLog(),
+        readKeyring: { nil }),
       defect
     )
   }

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Sealing
 
 /// Takes in, for a store that was opened for reading, what the writing process stores: up to `HEAD`'s mark while there is
@@ -22,6 +23,38 @@ final class Follower: @unchecked Sendable {  // every `var` is guarded by `lock`
   func refresh() throws(StorageError) -> Bool {
     lock.lock()
     defer { lock.unlock() }
+    do throws(StorageError) {
+      return try readOn()
+    } catch {
+      guard error.code == .keyUnavailable else { throw error }
+    }
+    // The writer has a new root key: it stood in KEYRING before it was used.
+    try context.refreshKeyring()
+    return try readOn()
+  }
+
+  /// Waits until the writer has made something durable and takes it in, or until the time is over.
+  func wait(milliseconds: Int32) throws(StorageError) -> Bool {
+    let path = context.path("HEAD")
+    // Watch first, look then: what happens in between is not missed. Without inotify, look again and again.
+    let watcher = context.fileSystem is LinuxFileSystem ? try? FileWatcher(path) : nil
+    if try refresh() { return true }
+    let deadline = context.fileSystem.monotonicNanoseconds() + UInt64(max(0, milliseconds)) * 1_000_000
+    while true {
+      let now = context.fileSystem.monotonicNanoseconds()
+      guard now < deadline else { return false }
+      let left = Int32(clamping: (deadline - now + 999_999) / 1_000_000)
+      if let watcher {
+        // Another machine's writes are not told: look now and then all the same.
+        _ = try? watcher.wait(milliseconds: min(left, 1000))
+      } else {
+        usleep(UInt32(min(left, 10)) * 1000)
+      }
+      if try refresh() { return true }
+    }
+  }
+
+  private func readOn() throws(StorageError) -> Bool {
     var isNew = false
     while true {
       let head = try context.readHead()

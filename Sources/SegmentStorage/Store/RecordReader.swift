@@ -7,7 +7,6 @@ struct RecordReader {
   let context: StoreContext
   let segment: Segment
   private let reader: SegmentReader
-  private let entryRoom = RawBuffer(capacity: 32)
 
   init(context: StoreContext, segment: Segment, limit: Int) {
     self.context = context

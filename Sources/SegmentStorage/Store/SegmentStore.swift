@@ -74,7 +74,8 @@ public final class SegmentStore: Sendable {
 
   /// A commit to fill and append; to be used again after it was stored.
   public func makeCommit() -> Commit {
-    Commit(codec: context.keys.codec, storeIdentity: ObjectIdentifier(context), sampler: sampler)
+    Commit(
+      codec: context.keys.codec, storeIdentity: ObjectIdentifier(context), partitions: partitions, sampler: sampler)
   }
 
   /// Stores a commit: all of it, or nothing.
@@ -132,6 +133,15 @@ public final class SegmentStore: Sendable {
   public func refresh() throws(StorageError) -> Bool {
     try checkOpen()
     return try follower?.refresh() ?? false
+  }
+
+  /// Waits until a writing process has stored something, and takes it in; woken by inotify, else by looking every 10 ms.
+  /// For a store that was opened for reading; blocks the thread.
+  ///
+  /// - Returns: whether there is anything new; `false` when the time is over.
+  public func wait(milliseconds: Int32) throws(StorageError) -> Bool {
+    try checkOpen()
+    return try follower?.wait(milliseconds: milliseconds) ?? false
   }
 
   /// Flushes, writes what makes the next open fast, and gives the lock free. Waits for appends that are under way; later

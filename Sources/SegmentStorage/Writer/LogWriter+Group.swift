@@ -91,14 +91,15 @@ extension LogWriter {
       try checkTracking(commit)
       let keys = try currentEpoch()
       try appendEpochsAndDictionaries(commit, keys: keys, syncedUpTo: syncedUpTo)
+      try checkRoomForIDs(commit)
       let receipt = encodeMetadata(commit, namesBefore: namesBefore, partitionsBefore: partitionsBefore)
       let link = builder.previousTag
       try insertPlaces(commit, frameOffset: builder.offset, link: link)
       _ = try builder.appendCommit(
         commit, metadata: metadata.bytes, key: keys?.metadata, syncedUpTo: syncedUpTo, to: group)
-      state.recordCount += UInt64(commit.records.count)
+      state.recordCount &+= UInt64(commit.records.count)
       for section in sections {
-        if section.role == .event { state.eventCount += UInt64(section.count) }
+        if section.role == .event { state.eventCount &+= UInt64(section.count) }
         if section.lastID >= section.firstID, section.firstID > 0 {
           state.partitions[section.partition].head = section.lastID
         }
@@ -200,6 +201,14 @@ extension LogWriter {
     }
   }
 
+  /// Notification IDs end at 2⁶³−1.
+  private func checkRoomForIDs(_ commit: Commit) throws(StorageError) {
+    for section in sections
+    where state.partitions[section.partition].head > Int64.max - Int64(StorageLimits.recordsPerCommit) - 1 {
+      throw StorageError(.limitExceeded, "The partition's notification IDs are used up.")
+    }
+  }
+
   private func currentEpoch() throws(StorageError) -> EpochKeys? {
     guard let epochs = context.keys.epochs else { return nil }
     return try sealing { () throws(SealingError) in try epochs.current() }
@@ -248,7 +257,7 @@ extension LogWriter {
     metadata.append(
       (definesNames ? CommitMetadata.definesNames : 0) | (commit.tracking.isEmpty ? 0 : CommitMetadata.tracks)
         | (isSingle ? CommitMetadata.singleSection : 0))
-    metadata.appendSignedVarint((context.fileSystem.wallClockMicroseconds() - state.timeBase) / 1000)
+    metadata.appendSignedVarint((context.fileSystem.wallClockMicroseconds() &- state.timeBase) / 1000)
     if definesNames {
       metadata.appendVarint(UInt64(names.names.count - namesBefore))
       for name in names.names[namesBefore...] { name.withUnsafeBytes { metadata.appendPrefixed($0) } }

@@ -36,8 +36,8 @@ extension LogWriter {
     guard !context.options.hasMaintenanceThread else { return }
     if due.contains(.zeros) { perform(.zeros) }
     if due.contains(.partialRun) {
-      // Without a thread the leader itself is here, and may read the index.
-      try? writePartialRun()
+      // Without a thread it is done by the next append, which is not yet the leader.
+      monitor.withLock { partialRunIsDue = true }
     }
   }
 
@@ -81,7 +81,7 @@ extension LogWriter {
     }
     if requests.contains(.partialRun), context.options.hasMaintenanceThread {
       do throws(StorageError) {
-        try exclusively { () throws(StorageError) in try writePartialRun() }
+        try writePartialRun(ifLongerThan: context.options.runInterval)
       } catch {
         context.report.note("\(error)")
       }
@@ -97,14 +97,22 @@ extension LogWriter {
     dictionaries.register(dictionary)
   }
 
-  /// Writes the index of the active segment's first part, so that an open scans little. Nobody may change the index.
-  func writePartialRun() throws(StorageError) {
-    let mark = monitor.withLock { written }
-    try makeDurable(mark)
-    let info = builder.info(state: state, headsAtOpening: view.headsAtOpening)
-    _ = try context.writeRun(try view.activeIndex(info: info), of: view.active, isPartial: true)
-    monitor.withLock { coveredEnd = info.end }
-    removePartialRuns(of: view.active.header.ordinal, except: info.end)
+  /// Writes the index of the active segment's first part, so that an open scans little. Appends are held up only while
+  /// the index is copied.
+  func writePartialRun(ifLongerThan minimum: UInt64) throws(StorageError) {
+    var work: (index: SealedSegment.Index, segment: Segment)?
+    try exclusively { () throws(StorageError) in
+      guard UInt64(builder.offset - monitor.withLock { coveredEnd }) >= minimum else { return }
+      let mark = monitor.withLock { written }
+      try makeDurable(mark)
+      let info = builder.info(state: state, headsAtOpening: view.headsAtOpening)
+      work = (try view.activeIndexCopy(info: info), view.active)
+    }
+    guard let work else { return }
+    _ = try context.writeRun(work.index, of: work.segment, isPartial: true)
+    let end = work.index.info.end
+    monitor.withLock { if written.segment === work.segment { coveredEnd = end } }
+    removePartialRuns(of: work.segment.header.ordinal, except: end)
   }
 
   /// Writes a piece of zeros behind the log and flushes it: a commit into written room needs no new size, and half the
@@ -173,7 +181,7 @@ extension LogWriter {
     try makeDurable(mark)
     do throws(StorageError) {
       try finishUnfinished()
-      if builder.offset - coveredEnd >= 1 << 20 { try writePartialRun() }
+      try writePartialRun(ifLongerThan: 1 << 20)
     } catch {
       // The store is complete without: the next open scans a little more.
       guard error.code == .diskFull || error.code == .inputOutput else { throw error }

@@ -70,33 +70,29 @@ extension StoreContext {
     }
     let name = Segment.fileName(ordinal: ordinal, generation: header.generation)
     let temporary = path("segment.next")
-    var mayHaveName = false
     let segment: Segment
     do throws(StorageError) {
-      try io { () throws(SystemError) in
+      let file = try io { () throws(SystemError) in
         let file = try fileSystem.open(temporary, .create)
         try file.truncate(to: 0)
         try file.writeFully(buffer.bytes, at: 0)
         try file.synchronize()
-        try file.close()
-        mayHaveName = true
-        do throws(SystemError) {
-          try fileSystem.rename(temporary, to: path(name))
-        } catch {
-          mayHaveName = !error.isOutOfSpace
-          throw error
-        }
-        try fileSystem.synchronizeDirectory(directory)
+        return file
       }
-      segment = try openSegment(name, writable: true)
+      // All that may fail comes before the segment has its name: from then on the one before it has ended.
+      segment = try self.segment(file, name: name)
+      try io { () throws(SystemError) in try fileSystem.rename(temporary, to: path(name)) }
     } catch {
       try? fileSystem.remove(temporary)
-      guard mayHaveName else { throw error }
-      // The log may go on in the new segment or in the old one: only who reads the directory again can tell.
+      throw error
+    }
+    do throws(SystemError) {
+      try fileSystem.synchronizeDirectory(directory)
+    } catch {
       throw StorageError(
         .durabilityUnknown,
-        "A new segment was made, and it is not known whether it is there. Close the store and open it again.",
-        file: name, cause: error.cause)
+        "The directory could not be flushed: whether the new segment is there is not known. Open the store again.",
+        file: name, cause: error)
     }
     return (segment, builder, builder.info(state: state, headsAtOpening: state.partitions.map(\.head)))
   }

@@ -35,6 +35,8 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
   var unfinished: UnfinishedSegment?
   /// Where the active segment's log ended when its run was last written.
   var coveredEnd: Int
+  /// Set when there is no maintenance thread to write a run of the active segment.
+  var partialRunIsDue = false
   /// What is durable next: captured at each write.
   var written: WrittenMark
 
@@ -55,6 +57,8 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
   var headFile: any File
   var headTurn: UInt64
   let headLock = Monitor()
+  /// The sequence number of the last mark written to `HEAD`. Guarded by `headLock`, like `headTurn`.
+  var headSequence: UInt64 = 0
   let headBuffer = RawBuffer(capacity: 64)
   /// What the newest slot of `HEAD` says; guarded by `headLock`.
   var headMark: HeadMark?
@@ -145,7 +149,11 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
       if waiter.result == nil { lead() }
     }
     let result = waiter.result
+    let runIsDue = partialRunIsDue
+    partialRunIsDue = false
     monitor.unlock()
+    // Without a maintenance thread the append does it. Only a shortcut for the next open: the commit is stored.
+    if runIsDue { try? writePartialRun(ifLongerThan: context.options.runInterval) }
     guard let result else { throw StorageError.closed }
     return try result.get()
   }
@@ -273,6 +281,18 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
     try finishAtClose()
   }
 
+  /// Ends the threads of a writer that never came into use.
+  func abandon() {
+    monitor.lock()
+    isClosing = true
+    maintenanceRequests.insert(.quit)
+    maintenanceWakeup.signal()
+    let thread = maintenanceThread
+    maintenanceThread = nil
+    monitor.unlock()
+    thread?.join()
+  }
+
   /// Flushes what was written and not flushed.
   func flush() throws(StorageError) {
     let (refusal, mark) = monitor.withLock { (self.refusal, written) }
@@ -309,6 +329,9 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
   func writeHead(_ mark: WrittenMark) {
     headLock.lock()
     defer { headLock.unlock() }
+    // The maintenance thread may come with an older mark than a leader has written meanwhile.
+    guard mark.nextSequence >= headSequence else { return }
+    headSequence = mark.nextSequence
     headTurn += 1
     let head = HeadMark(
       turn: headTurn, ordinal: mark.segment.header.ordinal, generation: mark.segment.header.generation, end: mark.end,

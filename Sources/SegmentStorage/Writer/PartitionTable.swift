@@ -7,7 +7,8 @@ final class PartitionTable: Sendable {
   func partition(application: String, pipeline: UInt32) -> Partition {
     partitions.withLock { known in
       if let found = known.first(where: { $0.pipeline == pipeline && $0.application == application }) { return found }
-      let made = Partition(application: application, pipeline: pipeline, handle: known.count)
+      let made = Partition(
+        application: application, pipeline: pipeline, handle: known.count, owner: ObjectIdentifier(self))
       known.append(made)
       return made
     }
