@@ -53,8 +53,10 @@ extension File {
     var done = 0
     while done < buffer.count {
       do throws(SystemError) {
-        done += try write(
+        let count = try write(
           UnsafeRawBufferPointer(rebasing: buffer[done...]), at: offset + UInt64(done))
+        guard count > 0 else { throw SystemError(code: EIO, call: "pwrite", path: "") }
+        done += count
       } catch {
         if !error.isInterrupted { throw error }
       }

@@ -75,15 +75,17 @@ struct CommitMetadata {
     let sections = isSingle ? 1 : reader.readCount(atMost: StorageLimits.recordsPerCommit)
     for _ in 0..<sections {
       let place = reader.readVarint()
-      guard let role = RecordRole(rawValue: UInt8(truncatingIfNeeded: place & 3)), place >> 2 < UInt64(partitionLimit)
+      guard let role = RecordRole(rawValue: UInt8(truncatingIfNeeded: place & 3)), place >> 2 < UInt64(partitionLimit),
+        let partition = UInt32(exactly: place >> 2)
       else { return false }
-      let partition = UInt32(place >> 2)
       var nextID = Int64(reader.readCount(atMost: .max))
       let count = isSingle ? recordCount : reader.readCount(atMost: recordCount)
       guard !reader.failed, count <= recordCount - records.count else { return false }
       for _ in 0..<count {
         let topic = reader.readVarint()
-        guard topic >> 3 < UInt64(nameLimit) + 1, topic & Self.extended == 0 else { return false }
+        guard topic >> 3 < UInt64(nameLimit) + 1, topic & Self.extended == 0,
+          let topicNumber = UInt32(exactly: topic >> 3)
+        else { return false }
         let high = UInt64(bigEndian: UInt64(littleEndian: reader.read(UInt64.self)))
         let low = UInt64(bigEndian: UInt64(littleEndian: reader.read(UInt64.self)))
         let position = reader.readVarint()
@@ -104,7 +106,7 @@ struct CommitMetadata {
         records.append(
           Record(
             originator: OriginatorID(high: high, low: low), position: Int64(position), partition: partition,
-            role: role, topic: UInt32(topic >> 3), notificationID: id, dependenciesOffset: dependencies.offset,
+            role: role, topic: topicNumber, notificationID: id, dependenciesOffset: dependencies.offset,
             dependenciesLength: dependencies.length))
       }
     }

@@ -58,7 +58,7 @@ struct HeadMark: Equatable, Sendable {
     tag = LinkTag()
     tag.low = reader.read()
     tag.high = reader.read()
-    guard end <= Format.maximumSegmentSize, reader.read(UInt32.self) == 0,
+    guard end <= Format.maximumSegmentSize, turn < 1 << 63, reader.read(UInt32.self) == 0,
       CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[..<60])) == reader.read(UInt32.self)
     else { return nil }
     self.end = Int(end)

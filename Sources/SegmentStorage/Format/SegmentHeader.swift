@@ -104,3 +104,23 @@ struct SegmentHeader: Equatable, Sendable {
     guard !reader.failed, previousEnd <= Format.maximumSegmentSize else { throw .invalidField }
   }
 }
+
+extension StorageError {
+  /// What is wrong with a segment's header page.
+  init(_ defect: SegmentHeader.Defect, segment name: String) {
+    switch defect {
+    case .version(let version):
+      self.init(
+        .unsupportedFormat, "The segment has format version \(version); this program reads 1. Use a newer one.",
+        file: name)
+    case .requiredFeatures(let features):
+      self.init(
+        .unsupportedFormat,
+        "The segment needs features this program does not know (0x\(String(features, radix: 16))). Use a newer one.",
+        file: name)
+    case .checksum: self = .damaged("A segment's header does not match its checksum", name, 0)
+    case .notASegment: self = .damaged("A segment's header is not one", name, 0)
+    case .invalidField: self = .damaged("A segment's header holds a value that cannot be", name, 0)
+    }
+  }
+}

@@ -105,9 +105,16 @@ struct FrameWalker {
     guard previousCRC == nil || header.previousCRC == previousCRC else {
       return .stop(.invalid("A frame does not follow the one before it"))
     }
-    guard header.frameLength & (reader.segment.alignment - 1) == 0,
-      FrameType(rawValue: header.type) != nil || header.mayBeSkipped
-    else { return .stop(.invalid("A frame is of a type or a length that cannot be")) }
+    guard header.frameLength & (reader.segment.alignment - 1) == 0 else {
+      return .stop(.invalid("A frame has a length that cannot be"))
+    }
+    // It stands in its place and its checksum is right: a newer program wrote it. To cut it off would lose data.
+    guard FrameType(rawValue: header.type) != nil || header.mayBeSkipped else {
+      throw StorageError(
+        .unsupportedFormat,
+        "A frame has type \(header.type), which must be understood and which this program does not know. Use a newer one.",
+        file: reader.segment.name, offset: UInt64(offset))
+    }
     let bytes = try reader.bytes(at: offset, count: header.frameLength)
     guard bytes.count == header.frameLength, let base = bytes.baseAddress else {
       return .stop(.invalid("A frame is cut off"))

@@ -230,20 +230,7 @@ final class StoreContext: Sendable {
     do throws(SegmentHeader.Defect) {
       header = try page.withBytes { (bytes) throws(SegmentHeader.Defect) in try SegmentHeader(bytes) }
     } catch {
-      switch error {
-      case .version(let version):
-        throw StorageError(
-          .unsupportedFormat, "The segment has format version \(version); this program reads 1. Use a newer one.",
-          file: name)
-      case .requiredFeatures(let features):
-        throw StorageError(
-          .unsupportedFormat,
-          "The segment needs features this program does not know (0x\(String(features, radix: 16))). Use a newer one.",
-          file: name)
-      case .checksum: throw .damaged("A segment's header does not match its checksum", name, 0)
-      case .notASegment: throw .damaged("A segment's header is not one", name, 0)
-      case .invalidField: throw .damaged("A segment's header holds a value that cannot be", name, 0)
-      }
+      throw StorageError(error, segment: name)
     }
     guard header.storeID == storeID else {
       throw StorageError(

@@ -33,8 +33,19 @@ extension SegmentStore {
         guard error.code == .olderThanHead || error.cause?.isNotFound == true else { throw error }
       }
     }
-    var opener = StoreOpener(directory: trimmed, key: key, options: options)
-    return try opener.open()
+    var attempts = options.access == .read ? 10 : 1
+    while true {
+      var opener = StoreOpener(directory: trimmed, key: key, options: options)
+      do throws(StorageError) {
+        return try opener.open()
+      } catch {
+        // A writer goes on while a reader looks at one file after the other: what does not fit is looked at again.
+        attempts -= 1
+        guard attempts > 0, [.damaged, .olderThanHead, .inputOutput].contains(error.code), opener.hasWriter() else {
+          throw error
+        }
+      }
+    }
   }
 }
 
@@ -157,6 +168,11 @@ struct StoreOpener {
         file: "LOCK"))
   }
 
+  fileprivate func hasWriter() -> Bool {
+    guard let file = try? fileSystem.open(path("LOCK"), .read) else { return false }
+    return (try? file.isLockedByAnother()) ?? false
+  }
+
   // MARK: Keys
 
   /// The key ring of a store that is there; `nil` for a plain one. Fails before anything is touched.
@@ -216,7 +232,7 @@ struct StoreOpener {
         try SegmentHeader(UnsafeRawBufferPointer(rebasing: bytes[..<got]))
       }
     } catch {
-      throw .damaged("A segment's header cannot be read", name, 0)
+      throw StorageError(error, segment: name)
     }
   }
 
@@ -361,14 +377,13 @@ struct StoreOpener {
     let sampler = options.trainsDictionary ? Sampler(recordCount: outcome.info.state.recordCount) : nil
     let writer = LogWriter(
       context: context, view: view, builder: FrameBuilder(continuing: outcome.info, of: outcome.active),
-      info: outcome.info, headFile: headFile, headTurn: outcome.head?.turn ?? 0,
+      info: outcome.info, headFile: headFile, head: outcome.head,
       coveredEnd: outcome.covered?.end ?? Format.pageSize, unfinished: outcome.unfinished, partitions: partitions,
       sampler: sampler)
     sampler?.onEnough { [weak writer] in writer?.requestMaintenance(.train) }
     if outcome.head == nil || openReport.cut != nil || openReport.rewritten > 0 {
-      writer.writeHead(writer.written)
+      writer.settleHead(writer.written)
       do throws(SystemError) {
-        try headFile.synchronize()
         try fileSystem.synchronizeDirectory(directory)
       } catch {
         writer.abandon()

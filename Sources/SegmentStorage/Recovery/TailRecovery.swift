@@ -46,8 +46,11 @@ struct TailRecovery {
     if let head, head.ordinal > active.header.ordinal { throw olderThanHead(active, offset: 0) }
     let fileSize = Int(clamping: try io { () throws(SystemError) in try active.file.size() })
     // Beside a writer, a reader looks no further than what the writer calls durable.
-    let limit = report.hasWriter ? min(fileSize, headEnd ?? replayer.info.end) : fileSize
-    let (stop, sawOpening) = try walk(&replayer, limit: limit, head: headEnd == nil ? nil : head)
+    // A segment that HEAD does not name yet has just begun: its opening was durable before it had its name.
+    let isNew = report.hasWriter && headEnd == nil
+    let limit = report.hasWriter && !isNew ? min(fileSize, headEnd ?? 0) : fileSize
+    let (stop, sawOpening) = try walk(
+      &replayer, limit: limit, head: headEnd == nil ? nil : head, endsAtOpening: isNew)
     report.scannedFrames = replayer.frameCount
     let end = replayer.info.end
     if !sawOpening && covered == nil { throw .damaged(reason(stop), active.name, UInt64(end)) }
@@ -90,19 +93,24 @@ struct TailRecovery {
   // MARK: The walk
 
   private mutating func walk(
-    _ replayer: inout LogReplayer, limit: Int, head: HeadMark?
+    _ replayer: inout LogReplayer, limit: Int, head: HeadMark?, endsAtOpening: Bool
   ) throws(StorageError) -> (WalkStop, sawOpening: Bool) {
     let segment = replayer.segment
     let reader = SegmentReader(segment, limit: limit, usesMapping: false)
     var walker = replayer.walker(reader, checksBlobs: true)
     var sawOpening = false
     if let head, head.end == replayer.info.end { try check(head, replayer.info, segment) }
+    // A run covers the opening.
+    if endsAtOpening, replayer.info.end > Format.pageSize { return (.end, sawOpening) }
     while true {
       switch try walker.peek() {
       case .frame(let frame):
         if let defect = try replayer.apply(frame, isFirst: walker.isFirst) { return (.invalid(defect), sawOpening) }
         walker.advance(over: frame)
-        if FrameType(rawValue: frame.header.type) == .opening { sawOpening = true }
+        if FrameType(rawValue: frame.header.type) == .opening {
+          sawOpening = true
+          if endsAtOpening { return (.end, true) }
+        }
         if let head, frame.offset < head.end, head.end <= frame.end { try check(head, replayer.info, segment) }
       case .stop(let stop): return (stop, sawOpening)
       }

@@ -41,7 +41,7 @@ public final class NotificationReader {
   init(store: SegmentStore, partition: Partition, after id: Int64) {
     self.store = store
     self.partition = partition
-    nextID = max(0, id) + 1
+    nextID = min(max(0, id), .max - 1) + 1
   }
 
   private var context: StoreContext { store.context }
@@ -106,7 +106,11 @@ public final class NotificationReader {
     case .epoch:
       var reader = ByteReader(frame.metadata(suite))
       if let description = EpochDescription(&reader) {
-        try context.keys.register([description], file: segment.name)
+        do throws(StorageError) {
+          try context.keys.register([description], file: segment.name)
+        } catch {
+          throw StorageError.damaged("An epoch does not verify", segment.name, UInt64(frame.offset))
+        }
         if frame.header.flags.contains(.becomesCurrent) { place.epoch = description.number }
       }
       return true
@@ -133,6 +137,9 @@ public final class NotificationReader {
       let record = metadata.records[index]
       if record.partition == number, record.notificationID >= nextID {
         if count >= limit { return false }
+        guard record.notificationID == nextID else {
+          throw StorageError.damaged("Notification \(nextID) is not where it should be", segment.name, UInt64(frame.offset))
+        }
         state.originatorHigh = record.originator.high
         state.originatorLow = record.originator.low
         state.position = record.position
@@ -153,7 +160,7 @@ public final class NotificationReader {
               rebasing: plaintext.bytes[
                 record.dependenciesOffset..<(record.dependenciesOffset + record.dependenciesLength)])))
         count += 1
-        nextID = record.notificationID + 1
+        nextID = record.notificationID &+ 1
         if !goesOn { return false }
       }
       blobOffset += length

@@ -98,16 +98,21 @@ private struct Verifier {
       }
     }
     let last = files.segments.last?.ordinal ?? 0
-    for ordinal in UInt64(1)...max(1, last) {
-      guard let segment = segments[ordinal] else {
-        if !files.segments.contains(where: { $0.ordinal == ordinal }) {
-          note(Segment.fileName(ordinal: ordinal, generation: 1), 0, 0, "The segment is missing")
-        }
-        continue
+    var expected: UInt64 = 1
+    for file in files.segments {
+      if file.ordinal > expected {
+        note(
+          Segment.fileName(ordinal: expected, generation: 1), 0, 0,
+          file.ordinal == expected + 1
+            ? "The segment is missing" : "This segment and all up to \(file.ordinal - 1) are missing")
       }
+      expected = file.ordinal &+ 1
+      guard let segment = segments[file.ordinal] else { continue }
+      // Each by itself: a number that a footer's epoch had may have been given again.
+      let own = try key.map { (key) throws(StorageError) in try opener.verificationContext(files, key: key) } ?? context
       try verify(
-        segment, next: segments[ordinal + 1], isLast: ordinal == last, head: head, hasWriter: hasWriter,
-        opensRecords: opensRecords, context: context)
+        segment, next: segments[file.ordinal &+ 1], isLast: file.ordinal == last, head: head, hasWriter: hasWriter,
+        opensRecords: opensRecords, context: own)
     }
     if let head, head.ordinal > last {
       note("HEAD", 0, HeadMark.slotSize, "HEAD names a segment that is not there: newer files are missing")

@@ -23,7 +23,10 @@ extension LogWriter {
     monitor.lock()
     if writesZeros, groupSize <= Self.smallGroup, end + (64 << 10) > zeroedEnd, zeroing == nil { due.insert(.zeros) }
     if UInt64(end - coveredEnd) >= context.options.runInterval { due.insert(.partialRun) }
-    if context.options.durability != .commit, maintenanceIdle { due.insert(.timedFlush) }
+    if context.options.durability != .commit, context.options.hasMaintenanceThread, !timedFlushIsDue {
+      timedFlushIsDue = true
+      due.insert(.timedFlush)
+    }
     let isNew = !maintenanceRequests.isSuperset(of: due)
     if !due.isEmpty && isNew && context.options.hasMaintenanceThread {
       maintenanceRequests.formUnion(due)
@@ -47,17 +50,15 @@ extension LogWriter {
   func maintenanceLoop() {
     monitor.lock()
     while true {
-      while maintenanceRequests.isEmpty {
-        maintenanceIdle = true
-        maintenanceWakeup.wait(monitor)
-        maintenanceIdle = false
-      }
+      while maintenanceRequests.isEmpty { maintenanceWakeup.wait(monitor) }
       let requests = maintenanceRequests
       maintenanceRequests = []
       if requests.contains(.timedFlush) && !requests.contains(.quit) {
         // Something was written and not flushed: give the interval time to pass, then flush once.
         maintenanceWakeup.wait(monitor, nanoseconds: flushInterval)
       }
+      // What is written from here on asks for the next one.
+      if requests.contains(.timedFlush) { timedFlushIsDue = false }
       monitor.unlock()
       perform(requests)
       monitor.lock()
@@ -142,14 +143,20 @@ extension LogWriter {
         offset += length
       }
       isFlush = true
-      try segment.file.synchronize()
     } catch {
       failure = error
     }
-    if isFlush, let failure {
-      becomePoisoned(
-        StorageError(
-          .durabilityUnknown, "A flush failed. Close the store and open it again.", file: segment.name, cause: failure))
+    if isFlush {
+      flushing.lock()
+      do throws(SystemError) {
+        try segment.file.synchronize()
+      } catch {
+        failure = error
+        becomePoisoned(
+          StorageError(
+            .durabilityUnknown, "A flush failed. Close the store and open it again.", file: segment.name, cause: error))
+      }
+      flushing.unlock()
     }
     monitor.lock()
     zeroing = nil
@@ -185,11 +192,6 @@ extension LogWriter {
         try mark.segment.file.synchronize()
       }
     }
-    writeHead(mark)
-    do throws(SystemError) {
-      try headFile.synchronize()
-    } catch {
-      context.report.note("HEAD could not be flushed: \(error)")
-    }
+    settleHead(mark)
   }
 }

@@ -118,16 +118,17 @@ extension LogWriter {
     try makeDurable(mark)
     let info = builder.info(state: state, headsAtOpening: view.headsAtOpening)
     var newState = state
+    let old = view.active
+    let index = try view.activeIndex(info: info)
     let (segment, newBuilder, newInfo): (Segment, FrameBuilder, SegmentInfo)
     do throws(StorageError) {
       (segment, newBuilder, newInfo) = try context.createSegment(
-        ordinal: view.active.header.ordinal + 1, after: builder, state: &newState)
+        ordinal: old.header.ordinal + 1, after: builder, state: &newState)
     } catch {
+      // Behind a link in the next segment nothing of this one would be read.
       if error.code == .durabilityUnknown { becomePoisoned(error) }
       throw error
     }
-    let old = view.active
-    let index = try view.activeIndex(info: info)
     let sealed = SealedSegment(
       old, end: info.end, finalTag: info.lastTag, isPartial: false, context: context, index: index)
     let unfinishedSegment = UnfinishedSegment(sealed: sealed, builder: builder, info: info, hasFooter: false)
@@ -145,12 +146,7 @@ extension LogWriter {
       coveredEnd = newInfo.end
       written = newMark
     }
-    writeHead(newMark)
-    do throws(SystemError) {
-      try headFile.synchronize()
-    } catch {
-      context.report.note("HEAD could not be flushed: \(error)")
-    }
+    settleHead(newMark)
     requestMaintenance(.finishSegment)
   }
 

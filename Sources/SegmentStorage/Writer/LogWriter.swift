@@ -21,8 +21,11 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
   let commitThreadWakeup = Monitor.Condition()
   let maintenanceWakeup = Monitor.Condition()
   let idle = Monitor.Condition()
-  /// Whether the maintenance thread waits for something to do.
-  var maintenanceIdle = false
+  /// Whether a timed flush is to come that will take in what was written until now.
+  var timedFlushIsDue = false
+  /// Held during a flush of the active segment. The system reports a failure to one flush of several at the same time:
+  /// whoever comes next has to see the poison.
+  let flushing = Monitor()
   /// Held while a segment is being finished: the maintenance thread and a roll must not do it both.
   let finishing = Monitor()
   var commitThread: EngineThread?
@@ -57,6 +60,10 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
   /// The sequence number of the last mark written to `HEAD`. Guarded by `headLock`, like `headTurn`.
   var headSequence: UInt64 = 0
   let headBuffer = RawBuffer(capacity: 64)
+  /// What the newest slot of `HEAD` says; guarded by `headLock`.
+  var headMark: HeadMark?
+  /// Whether `HEAD` was written and not flushed since; guarded by `headLock`.
+  var headNeedsFlush = false
   var commitsInSegment: Bool
   let partitions: PartitionTable
   let sampler: Sampler?
@@ -94,7 +101,7 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
 
   init(
     context: StoreContext, view: LogView, builder: FrameBuilder, info: SegmentInfo, headFile: any File,
-    headTurn: UInt64, coveredEnd: Int, unfinished: UnfinishedSegment?, partitions: PartitionTable, sampler: Sampler?
+    head: HeadMark?, coveredEnd: Int, unfinished: UnfinishedSegment?, partitions: PartitionTable, sampler: Sampler?
   ) {
     self.context = context
     self.view = view
@@ -102,7 +109,8 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
     state = info.state
     names = NameTable(info.state.names)
     self.headFile = headFile
-    self.headTurn = headTurn
+    headTurn = head?.turn ?? 0
+    headMark = head
     self.coveredEnd = coveredEnd
     self.unfinished = unfinished
     self.partitions = partitions
@@ -244,7 +252,10 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
     switch queue.finishGroup() {
     case .wakeLeader(let next): next.waiter.condition.signal()
     case .wakeCommitThread: commitThreadWakeup.signal()
-    default: idle.broadcast()
+    default:
+      idle.broadcast()
+      // The commit thread may have found this turn taken when it was told to end.
+      if isClosing { commitThreadWakeup.signal() }
     }
     monitor.unlock()
     return try result.get()
@@ -291,7 +302,15 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
 
   /// One flush of the segment, then the head, then everybody may see it.
   func makeDurable(_ mark: WrittenMark) throws(StorageError) {
+    flushing.lock()
+    defer { flushing.unlock() }
     guard mark.end > view.lock.withLock({ view.active === mark.segment ? view.durableEnd : .max }) else { return }
+    if let poison = monitor.withLock({ self.poison }) {
+      throw StorageError(
+        .durabilityUnknown,
+        "Another flush failed: what was being stored may or may not be. Close the store and open it again: recovery "
+          + "decides.", file: poison.file, cause: poison.cause)
+    }
     do throws(SystemError) {
       try mark.segment.file.synchronize()
     } catch {
@@ -314,14 +333,37 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
     guard mark.nextSequence >= headSequence else { return }
     headSequence = mark.nextSequence
     headTurn += 1
-    HeadMark(
+    let head = HeadMark(
       turn: headTurn, ordinal: mark.segment.header.ordinal, generation: mark.segment.header.generation, end: mark.end,
-      nextSequence: mark.nextSequence, tag: mark.tag
-    ).encode(to: headBuffer)
+      nextSequence: mark.nextSequence, tag: mark.tag)
+    head.encode(to: headBuffer)
+    headNeedsFlush = true
     do throws(SystemError) {
       try headFile.writeFully(headBuffer.bytes, at: HeadMark.slotOffsets[Int(headTurn & 1)])
+      headMark = head
     } catch {
+      headMark = nil
       context.report.note("HEAD could not be written: \(error)")
+    }
+  }
+
+  /// Makes `HEAD` say this and flushes it. A store in which nothing was stored keeps the `HEAD` that it has.
+  func settleHead(_ mark: WrittenMark) {
+    let isCurrent = headLock.withLock {
+      headMark.map {
+        $0.ordinal == mark.segment.header.ordinal && $0.generation == mark.segment.header.generation
+          && $0.end == mark.end && $0.nextSequence == mark.nextSequence && $0.tag == mark.tag
+      } ?? false
+    }
+    if !isCurrent { writeHead(mark) }
+    headLock.lock()
+    defer { headLock.unlock() }
+    guard headNeedsFlush else { return }
+    do throws(SystemError) {
+      try headFile.synchronize()
+      headNeedsFlush = false
+    } catch {
+      context.report.note("HEAD could not be flushed: \(error)")
     }
   }
 }
