@@ -37,6 +37,7 @@ extension EventSourcingError {
     let code: Code =
       switch error.code {
       case .conflict: .recordConflict
+      case .recordNotFound: .recordNotFound
       case .damaged: .dataIntegrity
       case .closed, .readOnly, .limitExceeded, .invalidArgument: .programming
       default: .operational

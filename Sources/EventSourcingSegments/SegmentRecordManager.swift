@@ -21,8 +21,8 @@ public struct SegmentRecordManager: ProcessRecordManager {
   let place: SegmentStorage.Partition
   let commits: CommitPool
 
-  /// It opens states and is durable.
-  public var capabilities: RecordManagerCapabilities { [.opensStates, .isDurable] }
+  /// It opens states, deletes records and is durable.
+  public var capabilities: RecordManagerCapabilities { [.opensStates, .deletesRecords, .isDurable] }
 
   private var role: SegmentStorage.RecordRole {
     switch partition.role {
@@ -34,12 +34,14 @@ public struct SegmentRecordManager: ProcessRecordManager {
 
   // MARK: Writing
 
-  /// Records events and a tracking position in one frame: all or none.
+  /// Records events, a tracking position and changes of documents in one frame: all or none.
   ///
   /// - Throws: ``EventSourcingError/Code/recordConflict`` if a position is taken or the tracking does not advance;
   ///   ``EventSourcingError/Code/operational`` if the device is full or fails.
   @discardableResult
-  public func write(_ events: [StoredEvent], tracking: Tracking?) async throws -> [Int?] {
+  public func write(
+    _ events: [StoredEvent], tracking: Tracking?, documents: [DocumentChange]
+  ) async throws -> [Int?] {
     let commit = commits.take(from: store)
     defer { commits.give(commit) }
     do {
@@ -48,6 +50,16 @@ public struct SegmentRecordManager: ProcessRecordManager {
         try commit.track(
           place, upstream: tracking.upstream, pipeline: place.pipeline, notificationID: Int64(tracking.notificationID))
       }
+      for change in documents {
+        var key = change.key
+        try key.withUTF8 { key in
+          let key = UnsafeRawBufferPointer(key)
+          guard let content = change.content else {
+            return try commit.changeDocument(in: place, key: key, content: nil)
+          }
+          try content.withUnsafeBytes { try commit.changeDocument(in: place, key: key, content: $0) }
+        }
+      }
       let receipt = try await store.append(commit)
       var next = receipt.ranges.first?.notificationIDs.lowerBound
       return events.map { event in
@@ -55,6 +67,20 @@ public struct SegmentRecordManager: ProcessRecordManager {
         next = id + 1
         return Int(id)
       }
+    } catch {
+      throw EventSourcingError(storage: error)
+    }
+  }
+
+  /// Deletes a record by a tombstone: it is gone from reads and from the notification log, where its ID stays as a hole.
+  ///
+  /// - Throws: ``EventSourcingError/Code/recordNotFound`` if there is none.
+  public func delete(_ originatorID: UUID, at position: Int) async throws {
+    let commit = commits.take(from: store)
+    defer { commits.give(commit) }
+    do {
+      try commit.deleteRecord(role, of: place, originator: OriginatorID(originatorID), position: Int64(position))
+      try await store.append(commit)
     } catch {
       throw EventSourcingError(storage: error)
     }
@@ -184,9 +210,59 @@ public struct SegmentRecordManager: ProcessRecordManager {
     return result
   }
 
-  /// The highest notification ID of an upstream that was processed; 0 for none.
-  public func maxTrackingID(upstream: String) async throws -> Int {
-    Int(store.trackingPosition(of: place, upstream: upstream, pipeline: place.pipeline))
+  /// The highest notification ID of an upstream that was processed in a pipeline; 0 for none.
+  public func maxTrackingID(upstream: String, pipelineID: Int?) async throws -> Int {
+    guard let pipelineID else {
+      return Int(store.trackingPosition(of: place, upstream: upstream, pipeline: place.pipeline))
+    }
+    do {
+      let pipeline = UInt32(clamping: pipelineID)
+      let other = try store.partition(application: partition.application, pipeline: pipeline)
+      return Int(store.trackingPosition(of: other, upstream: upstream, pipeline: pipeline))
+    } catch {
+      throw EventSourcingError(storage: error)
+    }
+  }
+
+  /// Where an event stands among the notifications of its application.
+  public func notificationPlace(of originatorID: UUID, at position: Int) async throws -> CausalDependency? {
+    do {
+      let found = try store.notificationPlace(
+        of: place, originator: OriginatorID(originatorID), position: Int64(position))
+      return found.map { CausalDependency(pipelineID: Int($0.pipeline), notificationID: Int($0.notificationID)) }
+    } catch {
+      throw EventSourcingError(storage: error)
+    }
+  }
+
+  // MARK: Documents
+
+  /// The document of a key; nil if there is none.
+  public func document(_ key: String) async throws -> [UInt8]? {
+    var key = key
+    var content: [UInt8]?
+    do {
+      try key.withUTF8 { key in
+        _ = try store.readDocument(in: place, key: UnsafeRawBufferPointer(key)) { content = Array($0) }
+      }
+    } catch {
+      throw EventSourcingError(storage: error)
+    }
+    return content
+  }
+
+  /// The documents whose keys begin with a prefix, in the order of the keys' UTF-8 bytes.
+  public func documents(withPrefix prefix: String) async throws -> [StoredDocument] {
+    var prefix = prefix
+    do {
+      return try prefix.withUTF8 { prefix in
+        try store.documents(in: place, prefix: UnsafeRawBufferPointer(prefix)).map { key, content in
+          StoredDocument(key: String(decoding: key, as: UTF8.self), content: content)
+        }
+      }
+    } catch {
+      throw EventSourcingError(storage: error)
+    }
   }
 }
 

@@ -41,6 +41,8 @@ public struct RecordManagerContract<Factory: InfrastructureFactory> {
       "roles are partitions without notifications": { $0.roles },
       "tracking only rises": { $0.tracking },
       "tracking and events are one": { $0.trackingAtomicity },
+      "documents are kept by key": { $0.documents },
+      "events have places among the notifications": { $0.notificationPlaces },
       "states are shown in order": { $0.walking },
       "concurrent writers lose nothing": { $0.concurrency },
     ]

@@ -12,7 +12,13 @@ public final class DictionaryRegistry: Sendable {
   private let highest = Atomic<UInt32>(0)
 
   /// An empty registry: states are compressed without a dictionary.
-  public init() {}
+  /// Who looks at the states that are sealed, to learn dictionaries from.
+  let observer: (any StateObserver)?
+
+  /// An empty registry.
+  ///
+  /// - Parameter observer: who looks at the states of events when they are sealed.
+  public init(observer: (any StateObserver)? = nil) { self.observer = observer }
 
   /// Adds a dictionary. A number that is known already keeps its content. New states use the highest number.
   public func register(_ dictionary: CompressionDictionary) {

@@ -41,6 +41,10 @@ public final class StateWriter {
     guard topic.count <= StateCodec.maximumTopicLength, state.count <= StateCodec.maximumStateLength,
       context.application.count <= AssociatedData.mostApplication
     else { throw Self.tooLarge() }
+    if let observer = dictionaries.observer, context.role == .event {
+      observer.observe(
+        originatorHigh: context.originatorHigh, originatorLow: context.originatorLow, topic: topic, state: state)
+    }
 
     // Topic and state lie together, since they are compressed together.
     let count = Varint.length(of: UInt64(topic.count)) + topic.count + state.count

@@ -9,8 +9,10 @@
 ///   section      varint partition number × 4 + role ‖ varint first notification ID (0: none)
 ///                ‖ [varint record count, unless bit 2] ‖ records
 ///   record       varint topic's name number × 8 + flags (bit 0 silent: no notification ID · bit 1 causal dependencies ·
-///                bit 2 an extension byte follows, reserved: tombstone, tags; topic number 0: the topic stands in the
-///                state only) ‖ originator 16 ‖ varint position ‖ [varint length ‖ causal dependencies]
+///                bit 2 an extension follows; topic number 0: the topic stands in the state only)
+///                ‖ originator 16 ‖ varint position ‖ [extension u8: bit 0 tombstone, others reserved
+///                ‖ varint partition and varint notification ID of the deleted record, 0 for none]
+///                ‖ [varint length ‖ causal dependencies]
 /// [tracking      varint count, each: varint application's name number ‖ varint its pipeline
 ///                ‖ varint upstream's name number ‖ varint pipeline ‖ varint notification ID]
 /// ```
@@ -22,6 +24,7 @@ struct CommitMetadata {
   static let silent: UInt64 = 1
   static let hasDependencies: UInt64 = 2
   static let extended: UInt64 = 4
+  static let tombstone: UInt8 = 1
 
   struct Record {
     var originator: OriginatorID
@@ -35,6 +38,10 @@ struct CommitMetadata {
     /// Where the causal dependencies stand in the metadata.
     var dependenciesOffset: Int
     var dependenciesLength: Int
+    var flags: RecordFlags
+    /// Of a tombstone: which notification is deleted with the record; 0 for none.
+    var deletedPartition: UInt32 = 0
+    var deletedID: Int64 = 0
   }
 
   struct Tracking {
@@ -83,13 +90,22 @@ struct CommitMetadata {
       guard !reader.failed, count <= recordCount - records.count else { return false }
       for _ in 0..<count {
         let topic = reader.readVarint()
-        guard topic >> 3 < UInt64(nameLimit) + 1, topic & Self.extended == 0,
-          let topicNumber = UInt32(exactly: topic >> 3)
-        else { return false }
+        guard topic >> 3 < UInt64(nameLimit) + 1, let topicNumber = UInt32(exactly: topic >> 3) else { return false }
         let high = UInt64(bigEndian: UInt64(littleEndian: reader.read(UInt64.self)))
         let low = UInt64(bigEndian: UInt64(littleEndian: reader.read(UInt64.self)))
         let position = reader.readVarint()
         guard position <= UInt64(Int64.max) else { return false }
+        var flags: RecordFlags = role == .document ? .document : []
+        var deletedPartition: UInt32 = 0
+        var deletedID: Int64 = 0
+        if topic & Self.extended != 0 {
+          guard reader.read(UInt8.self) == Self.tombstone, topic & Self.silent != 0, role != .document else {
+            return false
+          }
+          flags.insert(.tombstone)
+          deletedPartition = UInt32(truncatingIfNeeded: reader.readCount(atMost: max(0, partitionLimit - 1)))
+          deletedID = Int64(reader.readCount(atMost: .max))
+        }
         var dependencies = (offset: 0, length: 0)
         if topic & Self.hasDependencies != 0 {
           let length = reader.readCount(atMost: 64 << 10)
@@ -107,7 +123,8 @@ struct CommitMetadata {
           Record(
             originator: OriginatorID(high: high, low: low), position: Int64(position), partition: partition,
             role: role, topic: topicNumber, notificationID: id, dependenciesOffset: dependencies.offset,
-            dependenciesLength: dependencies.length))
+            dependenciesLength: dependencies.length, flags: flags, deletedPartition: deletedPartition,
+            deletedID: deletedID))
       }
     }
     if flags & Self.tracks != 0 {
@@ -154,7 +171,16 @@ extension LogState {
     partitions.append(contentsOf: metadata.newPartitions)
     recordCount &+= UInt64(metadata.records.count)
     for index in metadata.records.indices {
-      if metadata.records[index].role == .event { eventCount &+= 1 }
+      let isTombstone = metadata.records[index].flags.contains(.tombstone)
+      switch metadata.records[index].role {
+      case .event:
+        if isTombstone { eventCount &-= eventCount > 0 ? 1 : 0 } else { eventCount &+= 1 }
+      case .document: documentVersion = max(documentVersion, metadata.records[index].position)
+      case .snapshot: break
+      }
+      if isTombstone, metadata.records[index].deletedID > 0 {
+        noteDeletion(metadata.records[index].deletedID, in: metadata.records[index].deletedPartition)
+      }
       if metadata.records[index].notificationID > 0 {
         partitions[Int(metadata.records[index].partition)].head = metadata.records[index].notificationID
       }

@@ -34,6 +34,10 @@ struct LogState: Equatable, Sendable {
   var highestEpoch: UInt32 = 0
   /// The dictionary that new states are compressed with; 0 while there is none.
   var currentDictionary: UInt32 = 0
+  /// The highest version given to a document.
+  var documentVersion: Int64 = 0
+  /// Notification IDs whose records were deleted, by partition, ascending: the holes that readers pass over.
+  var deleted: [UInt32: [Int64]] = [:]
   /// Microseconds since 1970 when the store was made: commit times count from here.
   var timeBase: Int64 = 0
 
@@ -62,6 +66,25 @@ struct LogState: Equatable, Sendable {
     buffer.appendVarint(UInt64(highestEpoch))
     buffer.appendVarint(UInt64(currentDictionary))
     buffer.appendSignedVarint(timeBase)
+    buffer.appendVarint(UInt64(documentVersion))
+    buffer.appendVarint(UInt64(deleted.count))
+    for (partition, ids) in deleted.sorted(by: { $0.key < $1.key }) {
+      buffer.appendVarint(UInt64(partition))
+      buffer.appendVarint(UInt64(ids.count))
+      var last: Int64 = 0
+      for id in ids {
+        buffer.appendVarint(UInt64(id - last))
+        last = id
+      }
+    }
+  }
+
+  /// Remembers that a notification's record was deleted.
+  mutating func noteDeletion(_ id: Int64, in partition: UInt32) {
+    var ids = deleted[partition] ?? []
+    let index = ids.firstIndex { $0 >= id } ?? ids.count
+    if index == ids.count || ids[index] != id { ids.insert(id, at: index) }
+    deleted[partition] = ids
   }
 
   init() {}
@@ -97,6 +120,18 @@ struct LogState: Equatable, Sendable {
     highestEpoch = UInt32(reader.readCount(atMost: Int(UInt32.max)))
     currentDictionary = UInt32(reader.readCount(atMost: Int(UInt32.max)))
     timeBase = reader.readSignedVarint()
+    documentVersion = Int64(reader.readCount(atMost: .max))
+    for _ in 0..<reader.readCount(atMost: reader.remaining) where !reader.failed {
+      let partition = reader.readCount(atMost: Int(UInt32.max))
+      guard partition < partitions.count else { return nil }
+      var ids: [Int64] = []
+      for _ in 0..<reader.readCount(atMost: reader.remaining) where !reader.failed {
+        let (id, isTooLarge) = (ids.last ?? 0).addingReportingOverflow(Int64(reader.readCount(atMost: .max)))
+        if isTooLarge { return nil }
+        ids.append(id)
+      }
+      deleted[UInt32(partition)] = ids
+    }
     if reader.failed { return nil }
   }
 }

@@ -4,6 +4,17 @@ struct RecordLocation: Equatable {
   var frameOffset: UInt32
   var blobOffset: UInt32
   var recordIndex: UInt16
+  var flags: RecordFlags = []
+}
+
+/// What a record is besides a state at a position.
+struct RecordFlags: OptionSet, Equatable {
+  var rawValue: UInt8
+  /// A version of a document: only the last one in the log counts.
+  static let document = RecordFlags(rawValue: 1)
+  /// The record at this position that stands before it in the log is deleted.
+  static let tombstone = RecordFlags(rawValue: 2)
+  static let known: RecordFlags = [.document, .tombstone]
 }
 
 /// What records are found by: role, application and originator.
@@ -130,14 +141,42 @@ final class ActiveIndex {
   @inline(__always)
   func maxima(_ slot: Int) -> (anywhere: Int64, sealed: Int64) { (slots[slot].maximum, slots[slot].sealedMaximum) }
 
-  /// Whether the position is taken by a record of this index.
-  func contains(_ slot: Int, position: Int64) -> Bool {
+  /// What this index knows of a position last: a record, a tombstone, or nothing.
+  func last(_ slot: Int, position: Int64) -> RecordLocation? {
     var index = slots[slot].lastEntry
     while index >= 0 {
-      if entries[Int(index)].location.position == position { return true }
+      if entries[Int(index)].location.position == position { return entries[Int(index)].location }
       index = entries[Int(index)].previous
     }
-    return false
+    return nil
+  }
+
+  /// The place of the last record of a key below `limit`: of a document, the one that counts.
+  func latest(_ key: OriginatorKey, below limit: Int) -> RecordLocation? {
+    let slot = slot(of: key)
+    guard slot >= 0 else { return nil }
+    var index = slots[slot].lastEntry
+    while index >= 0, Int(entries[Int(index)].location.frameOffset) >= limit { index = entries[Int(index)].previous }
+    return index >= 0 ? entries[Int(index)].location : nil
+  }
+
+  /// Calls `body` with the last version below `limit` of each of an application's documents.
+  func forEachDocument(of application: UInt32, below limit: Int, _ body: (OriginatorID, RecordLocation) -> Void) {
+    for slot in slots where slot.isUsed && slot.key.role == .document && slot.key.application == application {
+      if let location = latest(slot.key, below: limit) { body(slot.key.originator, location) }
+    }
+  }
+
+  /// Where to start reading to come to a frame: the last remembered frame that is not behind it.
+  func directoryEntry(before offset: UInt32) -> DirectoryEntry? {
+    // Entries are in log order.
+    var low = 0
+    var high = directory.count
+    while low < high {
+      let middle = (low + high) / 2
+      if directory[middle].frameOffset <= offset { low = middle + 1 } else { high = middle }
+    }
+    return low > 0 ? directory[low - 1] : nil
   }
 
   @inline(__always)

@@ -62,6 +62,20 @@ struct IndexKeys: Sendable {
     }
   }
 
+  /// Under what a document's versions are found: 128 bits of SipHash-2-4 under the fingerprint key, twice with a different
+  /// first byte, over that byte ‖ u8 length ‖ application ‖ key. Without the index key it tells nothing of the document's key.
+  func documentID(application: UnsafeRawBufferPointer, key: UnsafeRawBufferPointer) -> OriginatorID {
+    withUnsafeTemporaryAllocation(byteCount: 2 + application.count + key.count, alignment: 8) { buffer in
+      buffer[1] = UInt8(truncatingIfNeeded: application.count)
+      UnsafeMutableRawBufferPointer(rebasing: buffer[2...]).copyBytes(from: application)
+      UnsafeMutableRawBufferPointer(rebasing: buffer[(2 + application.count)...]).copyBytes(from: key)
+      buffer[0] = 0xD0
+      let high = SipHash.hash(key: fingerprintKey, UnsafeRawBufferPointer(buffer))
+      buffer[0] = 0xD1
+      return OriginatorID(high: high, low: SipHash.hash(key: fingerprintKey, UnsafeRawBufferPointer(buffer)))
+    }
+  }
+
   /// The MAC of a run's page: over store ID ‖ run ID ‖ page number ‖ the page's first 4,088 bytes.
   func pageMAC(runID: (UInt64, UInt64), page: UInt32, content: UnsafeRawBufferPointer) -> UInt64 {
     withUnsafeTemporaryAllocation(byteCount: 36 + content.count, alignment: 8) { buffer in

@@ -26,6 +26,8 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
   private let postingsBytes: Int
   private let directoryPage: Int
   private let directoryCount: Int
+  private let documentPage: Int
+  private let documentCount: Int
   private let filterPage: Int
   private let filterBlocks: Int
   private let lock = Mutex<Void>(())
@@ -73,6 +75,8 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
       var tag = LinkTag()
       tag.low = reader.read()
       tag.high = reader.read()
+      documentPage = Int(reader.read(UInt32.self))
+      documentCount = Int(reader.read(UInt32.self))
       let stored = UInt64(littleEndian: page.bytes.loadUnaligned(fromByteOffset: RunFormat.payload, as: UInt64.self))
       let mac = keys.pageMAC(
         runID: runID, page: 0, content: UnsafeRawBufferPointer(rebasing: page.bytes[..<RunFormat.payload]))
@@ -81,10 +85,12 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
         throw Damage(what: "it belongs to another segment")
       }
       guard pageCount == Int(size) / Format.pageSize, 1 <= originatorPage, originatorPage <= postingsPage,
-        postingsPage <= directoryPage, directoryPage <= filterPage, filterPage < infoPage, infoPage < pageCount,
+        postingsPage <= directoryPage, directoryPage <= documentPage, documentPage <= filterPage, filterPage < infoPage,
+        infoPage < pageCount,
         originatorCount <= (postingsPage - originatorPage) * RunFormat.originatorsPerPage,
         postingsBytes <= (directoryPage - postingsPage) * RunFormat.payload,
-        directoryCount <= (filterPage - directoryPage) * RunFormat.directoryPerPage, filterBlocks > 0,
+        directoryCount <= (documentPage - directoryPage) * RunFormat.directoryPerPage,
+        documentCount <= (filterPage - documentPage) * RunFormat.directoryPerPage, filterBlocks > 0,
         filterBlocks <= (infoPage - filterPage) * RunFormat.filterBlocksPerPage,
         infoLength <= (pageCount - infoPage) * RunFormat.payload
       else { throw Damage(what: "its header holds numbers that cannot be") }
@@ -247,7 +253,8 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
     for _ in 0..<entry.count {
       position &+= try stream.signedVarint()
       frame &+= try stream.signedVarint()
-      let record = try stream.varint() >> 1
+      let recordAndFlags = try stream.varint()
+      let record = recordAndFlags >> 2
       let blob = try stream.varint()
       let frameOffset = frame << 3
       guard position >= 0, frameOffset >= 0, Int(frameOffset) < info.end, record <= UInt64(UInt16.max),
@@ -256,7 +263,7 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
       output.append(
         RecordLocation(
           position: position, frameOffset: UInt32(frameOffset), blobOffset: UInt32(Int(frameOffset) + Int(blob)),
-          recordIndex: UInt16(record)))
+          recordIndex: UInt16(record), flags: RecordFlags(rawValue: UInt8(recordAndFlags & 3))))
     }
   }
 
@@ -347,6 +354,44 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
     guard low > 0 else { return nil }
     let entry = try directoryEntry(low - 1)
     return entry.partition == partition ? entry : nil
+  }
+
+  /// A remembered frame that is not behind an offset, the nearest. Reads the whole directory: for what is seldom asked.
+  func directoryEntry(before offset: UInt32) throws(StorageError) -> DirectoryEntry? {
+    var best: DirectoryEntry?
+    for index in 0..<directoryCount {
+      let entry = try directoryEntry(index)
+      if entry.frameOffset <= offset, entry.frameOffset >= best?.frameOffset ?? 0 { best = entry }
+    }
+    return best
+  }
+
+  /// Where the last versions of the documents stand.
+  func allDocuments() throws(StorageError) -> [RunWriter.DocumentPlace] {
+    var places: [RunWriter.DocumentPlace] = []
+    places.reserveCapacity(documentCount)
+    for index in 0..<documentCount {
+      let page = try page(documentPage + index / RunFormat.directoryPerPage)
+      let start = (index % RunFormat.directoryPerPage) * RunFormat.directorySize
+      var reader = ByteReader(UnsafeRawBufferPointer(rebasing: page[start..<(start + RunFormat.directorySize)]))
+      let high: UInt64 = reader.read()
+      let low: UInt64 = reader.read()
+      let position: Int64 = reader.read()
+      let frameOffset: UInt32 = reader.read()
+      let blobOffset: UInt32 = reader.read()
+      let application: UInt32 = reader.read()
+      let recordIndex: UInt16 = reader.read()
+      guard position >= 0, Int(frameOffset) < info.end, Int(blobOffset) <= info.end,
+        Int(application) < info.state.names.count
+      else { throw damage("a place in it cannot be") }
+      places.append(
+        RunWriter.DocumentPlace(
+          originator: OriginatorID(high: high.byteSwapped, low: low.byteSwapped), application: application,
+          location: RecordLocation(
+            position: position, frameOffset: frameOffset, blobOffset: blobOffset, recordIndex: recordIndex,
+            flags: .document)))
+    }
+    return places
   }
 
   /// All entries of the directory.

@@ -14,12 +14,16 @@
 ///  56  segment generation    u32    104  first page of info         u32
 ///  60  covered end           u32    108  info length in bytes       u32
 ///  64  postings bytes        u64    112  tag at covered end          16
+///                                   128  first page of documents    u32
+///                                   132  document count             u32
 /// ```
 ///
 /// *Originators*: 255 a page, sorted: fingerprint u64 ‖ postings offset u40 ‖ record count u24. *Postings*: per record
-/// zigzag varint position delta ‖ varint frame offset / 8 delta ‖ varint record index × 2 ‖ varint blob offset behind the
-/// frame's start; a stream over the pages' 4,088 bytes. *Directory*: 102 a page: partition u32 ‖ epoch u32 ‖ first
-/// notification ID i64 ‖ frame offset u32 ‖ zero u32 ‖ link 16. *Filter*: a blocked Bloom filter, 6 bits of one block of 64
+/// zigzag varint position delta ‖ varint frame offset / 8 delta ‖ varint record index × 4 + flags (bit 0
+/// document, bit 1 tombstone) ‖ varint blob offset behind the frame's start; a stream over the pages' 4,088 bytes. *Directory*: 102 a page: partition u32 ‖ epoch u32 ‖ first
+/// notification ID i64 ‖ frame offset u32 ‖ zero u32 ‖ link 16. *Documents*: the last version of each, 102 a page:
+/// originator 16 ‖ version i64 ‖ frame offset u32 ‖ blob offset u32 ‖ application's name number u32 ‖ record index u16 ‖ zero
+/// u16. *Filter*: a blocked Bloom filter, 6 bits of one block of 64
 /// bytes per fingerprint. *Info*: the ``SegmentInfo`` at the covered end, sealed.
 enum RunFormat {
   static let magic: UInt64 = 0x5844_494E_5552_4C43  // "CLRUNIDX", little-endian

@@ -8,6 +8,35 @@ struct RunWriter {
   struct Originator {
     var fingerprint: UInt64
     var locations: ContiguousArray<RecordLocation>
+
+    /// Of a document only the last version is ever read.
+    mutating func dropOldVersions() {
+      if let last = locations.last, last.flags.contains(.document) { locations = [last] }
+    }
+  }
+
+  /// Where the last version of a document stands.
+  struct DocumentPlace {
+    var originator: OriginatorID
+    var application: UInt32
+    var location: RecordLocation
+  }
+
+  /// The documents of an index's parts, each one's last version.
+  static func documents(_ parts: [SealedSegment.Part]) throws(StorageError) -> [DocumentPlace] {
+    var places: [OriginatorKey: DocumentPlace] = [:]
+    for part in parts {
+      switch part {
+      case .run(let run):
+        for place in try run.allDocuments() { places[place.key] = place }
+      case .memory(let memory):
+        memory.forEachOriginator { key, locations in
+          guard key.role == .document, let last = locations.last else { return }
+          places[key] = DocumentPlace(originator: key.originator, application: key.application, location: last)
+        }
+      }
+    }
+    return places.values.sorted { $0.location.blobOffset < $1.location.blobOffset }
   }
 
   /// Collects the originators of an index's parts, sorted by fingerprint, each one's records in the order of the log.
@@ -28,7 +57,9 @@ struct RunWriter {
         memory.forEachOriginator { key, locations in
           let name = state.names[Int(key.application)]
           let fingerprint = name.withUnsafeBytes { keys.fingerprint(key.role, application: $0, key.originator) }
-          collected.append(Originator(fingerprint: fingerprint, locations: locations))
+          var originator = Originator(fingerprint: fingerprint, locations: locations)
+          originator.dropOldVersions()
+          collected.append(originator)
         }
         collected.sort { $0.fingerprint < $1.fingerprint }
       }
@@ -50,6 +81,7 @@ struct RunWriter {
         originator.locations.append(contentsOf: later[next].locations)
         next += 1
       }
+      originator.dropOldVersions()
       merged.append(originator)
     }
     merged.append(contentsOf: later[next...])
@@ -58,7 +90,8 @@ struct RunWriter {
 
   /// The bytes of a run.
   func encode(
-    segment: SegmentHeader, originators: [Originator], directory: [DirectoryEntry], info: SegmentInfo
+    segment: SegmentHeader, originators: [Originator], directory: [DirectoryEntry], documents: [DocumentPlace],
+    info: SegmentInfo
   ) throws(StorageError) -> UnsafeRawBufferPointer {
     var idBytes = InlineArray<16, UInt8>(repeating: 0)
     try sealing { () throws(SealingError) in
@@ -86,7 +119,7 @@ struct RunWriter {
         // Order by place within an originator may break when runs are merged: signed.
         postings.appendSignedVarint(Int64(location.frameOffset >> 3) - frame)
         frame = Int64(location.frameOffset >> 3)
-        postings.appendVarint(UInt64(location.recordIndex) << 1)
+        postings.appendVarint(UInt64(location.recordIndex) << 2 | UInt64(location.flags.rawValue))
         postings.appendVarint(UInt64(location.blobOffset - location.frameOffset))
       }
     }
@@ -111,6 +144,19 @@ struct RunWriter {
       buffer.append(entry.link.high)
     }
     finishPage()
+    let documentPage = pageCount
+    for place in documents {
+      beginEntry(RunFormat.directorySize, RunFormat.directoryPerPage)
+      buffer.append(place.originator.high.byteSwapped)
+      buffer.append(place.originator.low.byteSwapped)
+      buffer.append(place.location.position)
+      buffer.append(place.location.frameOffset)
+      buffer.append(place.location.blobOffset)
+      buffer.append(place.application)
+      buffer.append(place.location.recordIndex)
+      buffer.append(UInt16(0))
+    }
+    finishPage()
     let filterPage = pageCount
     let blocks = appendFilter(originators)
     let infoPage = pageCount
@@ -133,6 +179,7 @@ struct RunWriter {
       segment: segment, runID: runID, info: info, originators: originators.count, records: records,
       postingsBytes: postings.count,
       pages: (originatorPage, postingsPage, directoryPage, filterPage, infoPage), directoryCount: directory.count,
+      documents: (documentPage, documents.count),
       filterBlocks: blocks, infoLength: sealedInfo.count)
     for page in 0..<pageCount {
       let start = buffer.start + page * Format.pageSize
@@ -189,7 +236,8 @@ struct RunWriter {
 
   private func writeHeader(
     segment: SegmentHeader, runID: (UInt64, UInt64), info: SegmentInfo, originators: Int, records: Int,
-    postingsBytes: Int, pages: (Int, Int, Int, Int, Int), directoryCount: Int, filterBlocks: Int, infoLength: Int
+    postingsBytes: Int, pages: (Int, Int, Int, Int, Int), directoryCount: Int,
+    documents: (page: Int, count: Int), filterBlocks: Int, infoLength: Int
   ) {
     let header = RawBuffer(capacity: 256)
     header.append(RunFormat.magic)
@@ -216,6 +264,8 @@ struct RunWriter {
     header.append(UInt32(infoLength))
     header.append(info.lastTag.low)
     header.append(info.lastTag.high)
+    header.append(UInt32(documents.page))
+    header.append(UInt32(documents.count))
     buffer.start.copyMemory(from: header.start, byteCount: header.count)
   }
 
@@ -232,4 +282,8 @@ struct RunWriter {
     try fileSystem.rename(temporary, to: "\(directory)/\(name)")
     try fileSystem.synchronizeDirectory(directory)
   }
+}
+
+extension RunWriter.DocumentPlace {
+  var key: OriginatorKey { OriginatorKey(originator: originator, application: application, role: .document) }
 }

@@ -167,7 +167,7 @@ struct LogReplayer {
         slot,
         RecordLocation(
           position: record.position, frameOffset: UInt32(frame.offset), blobOffset: UInt32(blobOffset),
-          recordIndex: UInt16(number)))
+          recordIndex: UInt16(number), flags: record.flags))
       if record.notificationID > 0, noted != record.partition {
         noted = record.partition
         index.noteFrame(

@@ -48,7 +48,7 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
   }
 
   /// Where reads by originator end. Under the lock.
-  private var visibleEnd: Int { showsWritten ? writtenEnd : durableEnd }
+  var visibleEnd: Int { showsWritten ? writtenEnd : durableEnd }
 
   /// What the active segment's index consists of now.
   func activeIndex(info: SegmentInfo) throws(StorageError) -> SealedSegment.Index {
@@ -88,23 +88,41 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
     }
   }
 
-  /// Whether a position is taken by a record outside the index in memory. A hit counts only when the record was opened:
-  /// another originator may have the same fingerprint. The leader's.
-  func sealedContains(
+  /// The record at a position outside the index in memory, if there is one that is not deleted. A hit counts only when the
+  /// record was opened: another originator may have the same fingerprint. The leader's.
+  func sealedRecord(
     _ key: OriginatorKey, position: Int64, locations: inout ContiguousArray<RecordLocation>
-  ) throws(StorageError) -> Bool {
-    guard Int(key.application) < state.names.count else { return false }
+  ) throws(StorageError) -> (part: SealedSegment, location: RecordLocation)? {
+    guard Int(key.application) < state.names.count else { return nil }
     let fingerprint = fingerprint(of: key)
     let application = StableBytes(state.names[Int(key.application)])
-    for part in sealed + (activeCovered.map { [$0] } ?? []) {
+    // The last word on a position is the newest one.
+    for part in (sealed + (activeCovered.map { [$0] } ?? [])).reversed() {
       locations.removeAll(keepingCapacity: true)
       try part.collect(key, fingerprint: fingerprint, into: &locations)
-      for location in locations where location.position == position {
+      for location in locations.reversed() where location.position == position {
         let reader = RecordReader(context: context, segment: part.segment, limit: part.end)
-        if try reader.isRecord(location, of: key, application: application.bytes, in: part) { return true }
+        if try reader.isRecord(location, of: key, application: application.bytes, in: part) {
+          return location.flags.contains(.tombstone) ? nil : (part, location)
+        }
       }
     }
-    return false
+    return nil
+  }
+
+  /// The parts of the log that take no more commits, oldest first, and the active segment's index in memory.
+  func recordPlace(_ location: RecordLocation, in part: SealedSegment?) throws(StorageError) -> CommitMetadata.Record {
+    if let part {
+      return try FrameLookup.record(
+        location, in: part.segment, end: part.end, from: try part.directoryEntry(before: location.frameOffset),
+        keys: context.keys)
+    }
+    let (segment, end, entry) = lock.withLock {
+      (active, writtenEnd, index.directoryEntry(before: location.frameOffset))
+    }
+    let start: DirectoryEntry? =
+      if let entry { entry } else { try activeCovered?.directoryEntry(before: location.frameOffset) }
+    return try FrameLookup.record(location, in: segment, end: end, from: start, keys: context.keys)
   }
 
   // MARK: For the leader
@@ -181,20 +199,24 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
   ) -> Snapshot {
     lock.lock()
     defer { lock.unlock() }
-    var number: UInt32?
-    for partition in state.partitions {
-      let name = state.names[Int(partition.application)]
-      if name.count == application.count, name.withUnsafeBytes({ $0.elementsEqual(application) }) {
-        number = partition.application
-        break
-      }
-    }
+    let number = applicationNumber(application)
     if let number {
       index.collect(
         OriginatorKey(originator: originator, application: number, role: role), below: visibleEnd, into: &output)
     }
     return Snapshot(
       sealed: sealed, active: active, activeCovered: activeCovered, visibleEnd: visibleEnd, applicationNumber: number)
+  }
+
+  /// The number of an application's name, `nil` while nothing was stored for it. Under the lock.
+  func applicationNumber(_ application: UnsafeRawBufferPointer) -> UInt32? {
+    for partition in state.partitions {
+      let name = state.names[Int(partition.application)]
+      if name.count == application.count, name.withUnsafeBytes({ $0.elementsEqual(application) }) {
+        return partition.application
+      }
+    }
+    return nil
   }
 
   /// The number of a partition, `nil` while nothing was stored in it.
@@ -238,7 +260,8 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
       if let number, Int(number) < durableHeads.count { head = durableHeads[Int(number)] }
       return NotificationSnapshot(
         sealed: sealed, active: active, activeCovered: activeCovered, durableEnd: durableEnd, head: head,
-        partition: number, headsAtOpening: headsAtOpening, names: state.names)
+        partition: number, headsAtOpening: headsAtOpening,
+        deleted: number.flatMap { state.deleted[$0] } ?? [])
     }
   }
 
@@ -250,7 +273,18 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
     var head: Int64
     var partition: UInt32?
     var headsAtOpening: [Int64]
-    var names: [[UInt8]]
+    /// Notification IDs of the partition whose records were deleted, ascending.
+    var deleted: [Int64]
+  }
+
+  /// A remembered frame of the active segment that is not behind an offset, in memory.
+  func activeDirectoryEntry(before offset: UInt32, in segment: Segment) -> DirectoryEntry? {
+    lock.withLock { segment === active ? index.directoryEntry(before: offset) : nil }
+  }
+
+  /// The pipeline of a partition's number.
+  func pipeline(ofPartition number: UInt32) -> UInt32? {
+    lock.withLock { Int(number) < state.partitions.count ? state.partitions[Int(number)].pipeline : nil }
   }
 
   /// The active segment's directory entry for a notification ID, in memory.

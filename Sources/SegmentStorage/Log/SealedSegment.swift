@@ -98,6 +98,46 @@ final class SealedSegment: Sendable {
     }
   }
 
+  /// Where to start reading to come to a frame: a remembered frame that is not behind it.
+  func directoryEntry(before offset: UInt32) throws(StorageError) -> DirectoryEntry? {
+    try withIndex { (index) throws(StorageError) in
+      var best: DirectoryEntry?
+      for part in index.parts {
+        let entry: DirectoryEntry? =
+          switch part {
+          case .run(let run): try run.directoryEntry(before: offset)
+          case .memory(let memory): memory.directoryEntry(before: offset)
+          }
+        if let entry, entry.frameOffset >= best?.frameOffset ?? 0 { best = entry }
+      }
+      return best
+    }
+  }
+
+  /// Where the last versions of an application's documents stand in this part of the log.
+  func documents(of application: UInt32) throws(StorageError) -> [RunWriter.DocumentPlace] {
+    try withIndex { (index) throws(StorageError) in
+      try RunWriter.documents(index.parts).filter { $0.application == application }
+    }
+  }
+
+  /// The place of the last version of a document in this part of the log.
+  func latest(_ key: OriginatorKey, fingerprint: UInt64) throws(StorageError) -> RecordLocation? {
+    try withIndex { (index) throws(StorageError) in
+      for part in index.parts.reversed() {
+        switch part {
+        case .run(let run):
+          var found: ContiguousArray<RecordLocation> = []
+          try run.collect(fingerprint, into: &found)
+          if let last = found.last { return last }
+        case .memory(let memory):
+          if let last = memory.latest(key, below: .max) { return last }
+        }
+      }
+      return nil
+    }
+  }
+
   private func openRun() throws(StorageError) -> Index? {
     let name = RunFormat.fileName(ordinal: segment.header.ordinal, partialEnd: isPartial ? end : nil)
     do throws(StorageError) {
@@ -151,6 +191,9 @@ final class StoreContext: Sendable {
   let storeID: StoreID
   let isWritable: Bool
   let report: ReportLog
+  /// Learns dictionaries from what is stored; `nil` when nobody does.
+  let sampler: Sampler?
+  private let documentVersion = Atomic<Int64>(0)
   /// Reads the key ring again: a writer may have added a root key since.
   private let readKeyring: @Sendable () throws(StorageError) -> Keyring?
 
@@ -158,9 +201,10 @@ final class StoreContext: Sendable {
 
   init(
     directory: String, options: StoreOptions, keys: StoreKeys, storeID: StoreID, isWritable: Bool, report: ReportLog,
-    readKeyring: @escaping @Sendable () throws(StorageError) -> Keyring?
+    sampler: Sampler? = nil, readKeyring: @escaping @Sendable () throws(StorageError) -> Keyring?
   ) {
     self.readKeyring = readKeyring
+    self.sampler = sampler
     self.directory = directory
     self.options = options
     self.keys = keys
@@ -170,6 +214,12 @@ final class StoreContext: Sendable {
   }
 
   func path(_ name: String) -> String { "\(directory)/\(name)" }
+
+  /// Versions of documents tell one change from another; which one counts is a matter of their order in the log.
+  func nextDocumentVersion() -> Int64 { documentVersion.add(1, ordering: .relaxed).newValue }
+
+  /// Goes on behind the versions that stand in the log.
+  func noteDocumentVersion(_ version: Int64) { documentVersion.max(version, ordering: .relaxed) }
 
   /// Takes over the key ring as it is now, for an epoch whose root key is not known.
   func refreshKeyring() throws(StorageError) {
@@ -201,7 +251,7 @@ final class StoreContext: Sendable {
     let bytes = try writer.encode(
       segment: segment.header,
       originators: try RunWriter.originators(index.parts, state: index.info.state, keys: keys.index),
-      directory: directoryEntries, info: index.info)
+      directory: directoryEntries, documents: try RunWriter.documents(index.parts), info: index.info)
     let name = RunFormat.fileName(ordinal: segment.header.ordinal, partialEnd: isPartial ? index.info.end : nil)
     try io { () throws(SystemError) in
       try RunWriter.replaceFile(bytes, name: name, directory: directory, fileSystem: fileSystem)

@@ -32,6 +32,7 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
     var partition: Int32
     var role: RecordRole
     var isNotifiable: Bool
+    var flags: RecordFlags
     var topicOffset: Int
     var topicLength: Int
     var dependenciesOffset: Int
@@ -57,16 +58,16 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
   let arena = RawBuffer(capacity: 2048)
   private(set) var records: ContiguousArray<Record> = []
   private(set) var tracking: [Tracking] = []
-  /// Called with a sample of the states, to train a dictionary from; `nil` when nobody learns.
-  let sampler: Sampler?
   /// How the commit waits its turn.
   let waiter = Waiter()
 
-  init(codec: StateCodec, storeIdentity: ObjectIdentifier, partitions: PartitionTable, sampler: Sampler?) {
+  private let context: StoreContext
+
+  init(context: StoreContext, partitions: PartitionTable) {
+    self.context = context
     partitionOwner = ObjectIdentifier(partitions)
-    self.codec = codec
-    self.storeIdentity = storeIdentity
-    self.sampler = sampler
+    codec = context.keys.codec
+    storeIdentity = ObjectIdentifier(context)
   }
 
   /// Number of records so far.
@@ -99,6 +100,63 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
     topic: UnsafeRawBufferPointer, state: UnsafeRawBufferPointer, isNotifiable: Bool = true,
     causalDependencies: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
   ) throws(StorageError) {
+    try check(isDocument: role == .document)
+    try seal(
+      role, to: partition, originator: originator, position: position, topic: topic, state: state,
+      isNotifiable: isNotifiable, causalDependencies: causalDependencies, flags: [])
+  }
+
+  /// Adds a change of a document: what an application keeps under a key beside its records. The last change that was
+  /// stored counts, whoever made it.
+  ///
+  /// - Parameters:
+  ///   - key: UTF-8, 1 to ``StorageLimits/topic`` bytes; one space for all pipelines of the partition's application.
+  ///   - content: the new content, up to ``StorageLimits/state`` less one byte; `nil` deletes the document.
+  /// - Throws: ``StorageError/Code/limitExceeded``, ``StorageError/Code/invalidArgument``, ``StorageError/Code/sealing``.
+  public func changeDocument(
+    in partition: Partition, key: UnsafeRawBufferPointer, content: UnsafeRawBufferPointer?
+  ) throws(StorageError) {
+    guard (1...StorageLimits.topic).contains(key.count), content?.count ?? 0 < StorageLimits.state else {
+      throw StorageError(
+        .limitExceeded,
+        "A document's key has 1 to \(StorageLimits.topic) bytes, its content fewer than \(StorageLimits.state).")
+    }
+    let originator = context.keys.index.documentID(application: partition.name.bytes, key: key)
+    // A marker, so that a deletion is sealed and bound like any other version.
+    let state = RawBuffer(capacity: (content?.count ?? 0) + 1)
+    state.append(UInt8(content == nil ? 0 : 1))
+    if let content { state.append(content) }
+    try seal(
+      .document, to: partition, originator: originator, position: context.nextDocumentVersion(), topic: key,
+      state: state.bytes, isNotifiable: false, causalDependencies: UnsafeRawBufferPointer(start: nil, count: 0),
+      flags: .document)
+  }
+
+  /// Adds the deletion of an event or a snapshot: it is gone from reads and from the notification log, where its ID stays
+  /// as a hole; its position may be used again. What the bytes of the record were stays in the log.
+  ///
+  /// - Throws: as ``add(_:to:originator:position:topic:state:isNotifiable:causalDependencies:)``. That there is no such record
+  ///   is found by `append`: ``StorageError/Code/recordNotFound``.
+  public func deleteRecord(
+    _ role: RecordRole = .event, of partition: Partition, originator: OriginatorID, position: Int64
+  ) throws(StorageError) {
+    try check(isDocument: role == .document)
+    let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+    try seal(
+      role, to: partition, originator: originator, position: position, topic: nothing, state: nothing,
+      isNotifiable: false, causalDependencies: nothing, flags: .tombstone)
+  }
+
+  private func check(isDocument: Bool) throws(StorageError) {
+    guard isDocument else { return }
+    throw StorageError(.invalidArgument, "Documents are put and deleted by `changeDocument`.")
+  }
+
+  private func seal(
+    _ role: RecordRole, to partition: Partition, originator: OriginatorID, position: Int64,
+    topic: UnsafeRawBufferPointer, state: UnsafeRawBufferPointer, isNotifiable: Bool,
+    causalDependencies: UnsafeRawBufferPointer, flags: RecordFlags
+  ) throws(StorageError) {
     try check(partition, position: position, topic: topic, stateLength: state.count, dependencies: causalDependencies)
     let context = StateContext(
       role: role.sealingRole, application: partition.name.bytes, originatorHigh: originator.high,
@@ -122,10 +180,9 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
       throw StorageError(error)
     }
     arena.commit(info.length)
-    sampler?.observe(originator: originator, topic: topic, state: state)
     append(
       role, partition, originator, position, isNotifiable, topicOffset, topic.count, dependenciesOffset,
-      causalDependencies.count, blobOffset, info, tag)
+      causalDependencies.count, blobOffset, info, tag, flags: flags)
   }
 
   /// Adds a record whose state was sealed by this store's own ``SegmentStore/codec`` for exactly this role, application,
@@ -141,6 +198,7 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
     topic: UnsafeRawBufferPointer, blob: UnsafeRawBufferPointer, tag tagBytes: UnsafeRawBufferPointer,
     isNotifiable: Bool = true, causalDependencies: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
   ) throws(StorageError) {
+    try check(isDocument: role == .document)
     try check(
       partition, position: position, topic: topic, stateLength: max(0, blob.count - StorageLimits.topic - 64),
       dependencies: causalDependencies)
@@ -227,13 +285,13 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
   private func append(
     _ role: RecordRole, _ partition: Partition, _ originator: OriginatorID, _ position: Int64, _ isNotifiable: Bool,
     _ topicOffset: Int, _ topicLength: Int, _ dependenciesOffset: Int, _ dependenciesLength: Int, _ blobOffset: Int,
-    _ info: SealedStateInfo, _ tag: LinkTag
+    _ info: SealedStateInfo, _ tag: LinkTag, flags: RecordFlags = []
   ) {
     let blob = UnsafeRawBufferPointer(start: arena.start + blobOffset, count: info.length)
     records.append(
       Record(
         originator: originator, position: position, partition: Int32(partition.handle), role: role,
-        isNotifiable: isNotifiable && role == .event, topicOffset: topicOffset, topicLength: topicLength,
+        isNotifiable: isNotifiable && role == .event, flags: flags, topicOffset: topicOffset, topicLength: topicLength,
         dependenciesOffset: dependenciesOffset, dependenciesLength: dependenciesLength, blobOffset: blobOffset,
         blobLength: info.length, epoch: info.epoch, dictionary: info.dictionary, checksum: CRC32C.checksum(blob),
         tag: tag))

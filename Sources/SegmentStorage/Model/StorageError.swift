@@ -40,6 +40,8 @@ public struct StorageError: Error, Sendable, CustomStringConvertible {
     public static let keyringOfAnotherStore = Code("keyringOfAnotherStore")
     /// Data that was proven durable does not verify.
     public static let damaged = Code("damaged")
+    /// There is no such record.
+    public static let recordNotFound = Code("recordNotFound")
     /// The files are older than `HEAD`, or than the head that was expected: something was restored or cut off.
     public static let olderThanHead = Code("olderThanHead")
     /// A newer version of the format, or a feature this version does not know.

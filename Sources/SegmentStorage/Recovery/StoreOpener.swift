@@ -252,7 +252,8 @@ struct StoreOpener {
 
   private func makeContext(_ keyring: Keyring?, storeID: StoreID) throws(StorageError) -> StoreContext {
     let fileSystem = self.fileSystem
-    let dictionaries = DictionaryRegistry()
+    let sampler = isWritable && options.trainsDictionary ? Sampler() : nil
+    let dictionaries = DictionaryRegistry(observer: sampler)
     let keys: StoreKeys
     if let keyring {
       let epochs = EpochRegistry(
@@ -280,6 +281,7 @@ struct StoreOpener {
     let opener = self
     return StoreContext(
       directory: directory, options: options, keys: keys, storeID: storeID, isWritable: isWritable, report: notes,
+      sampler: sampler,
       readKeyring: { () throws(StorageError) in
         guard let listing = try opener.list() else { return nil }
         return try opener.openKeyring(listing)
@@ -370,17 +372,18 @@ struct StoreOpener {
     guard isWritable else {
       let follower = outcome.replayer.map { Follower(context: context, view: view, replayer: $0) }
       return SegmentStore(
-        context: context, view: view, writer: nil, follower: follower, lockFile: nil, sampler: nil,
-        partitions: partitions, openReport: openReport)
+        context: context, view: view, writer: nil, follower: follower, lockFile: nil, partitions: partitions,
+        openReport: openReport)
     }
     let headFile = try io { () throws(SystemError) in try fileSystem.open(path("HEAD"), .create) }
-    let sampler = options.trainsDictionary ? Sampler(recordCount: outcome.info.state.recordCount) : nil
+    context.noteDocumentVersion(outcome.info.state.documentVersion)
     let writer = LogWriter(
       context: context, view: view, builder: FrameBuilder(continuing: outcome.info, of: outcome.active),
       info: outcome.info, headFile: headFile, head: outcome.head,
-      coveredEnd: outcome.covered?.end ?? Format.pageSize, unfinished: outcome.unfinished, partitions: partitions,
-      sampler: sampler)
-    sampler?.onEnough { [weak writer] in writer?.requestMaintenance(.train) }
+      coveredEnd: outcome.covered?.end ?? Format.pageSize, unfinished: outcome.unfinished, partitions: partitions)
+    context.sampler?.begin(recordCount: outcome.info.state.recordCount) { [weak writer] in
+      writer?.requestMaintenance(.train)
+    }
     if outcome.head == nil || openReport.cut != nil || openReport.rewritten > 0 {
       writer.settleHead(writer.written)
       do throws(SystemError) {
@@ -391,8 +394,8 @@ struct StoreOpener {
       }
     }
     return SegmentStore(
-      context: context, view: view, writer: writer, follower: nil, lockFile: lockFile, sampler: sampler,
-      partitions: partitions, openReport: openReport)
+      context: context, view: view, writer: writer, follower: nil, lockFile: lockFile, partitions: partitions,
+      openReport: openReport)
   }
 
   /// The dictionary in use stands in the last segment from its opening on, unless that was before it was trained.

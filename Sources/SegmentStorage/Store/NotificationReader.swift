@@ -68,7 +68,9 @@ public final class NotificationReader {
           switch try place.walker.peek() {
           case .frame(let frame):
             let frameIsDone = try read(
-              frame, in: &place, partition: number, limit: limit, count: &count, states: states, body)
+              frame, in: &place, partition: number, deleted: snapshot.deleted, limit: limit, count: &count,
+              states: states,
+              body)
             if !frameIsDone { return false }
             place.walker.advance(over: frame)
             if count >= limit { return false }
@@ -97,7 +99,7 @@ public final class NotificationReader {
   ///
   /// - Returns: whether the frame was read to its end.
   private func read(
-    _ frame: Frame, in place: inout Place, partition number: UInt32, limit: Int, count: inout Int,
+    _ frame: Frame, in place: inout Place, partition number: UInt32, deleted: [Int64], limit: Int, count: inout Int,
     states: StateReader, _ body: (NotificationView) throws -> Bool
   ) throws -> Bool {
     let suite = context.keys.suite
@@ -135,10 +137,15 @@ public final class NotificationReader {
     for index in metadata.records.indices {
       let length = Int(UInt32(littleEndian: entry.loadUnaligned(as: UInt32.self)))
       let record = metadata.records[index]
-      if record.partition == number, record.notificationID >= nextID {
+      if record.partition == number, record.notificationID >= nextID, !deleted.isEmpty,
+        deleted.containsSorted(record.notificationID)
+      {
+        nextID = record.notificationID + 1
+      } else if record.partition == number, record.notificationID >= nextID {
         if count >= limit { return false }
         guard record.notificationID == nextID else {
-          throw StorageError.damaged("Notification \(nextID) is not where it should be", segment.name, UInt64(frame.offset))
+          throw StorageError.damaged(
+            "Notification \(nextID) is not where it should be", segment.name, UInt64(frame.offset))
         }
         state.originatorHigh = record.originator.high
         state.originatorLow = record.originator.low
@@ -236,5 +243,18 @@ public final class NotificationReader {
     }
     guard snapshot.active.header.ordinal == place.ordinal + 1 else { return nil }
     return makePlace(snapshot.active, limit: snapshot.durableEnd, entry: nil)
+  }
+}
+
+extension [Int64] {
+  /// Whether an ascending array has a value.
+  fileprivate func containsSorted(_ value: Int64) -> Bool {
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle] < value { low = middle + 1 } else { high = middle }
+    }
+    return low < count && self[low] == value
   }
 }

@@ -58,26 +58,9 @@ struct RecordReader {
       try open(location, context: state, with: states) != nil
     }
     if opened { return true }
-    return try Self.ownsByMetadata(location, key: key, segment: segment, end: part.end, context: context)
-  }
-
-  /// Reads the segment up to the record's frame and asks its metadata whose record it is. Slow: for the case that a
-  /// record does not open, which is another originator with the same fingerprint, or damage.
-  static func ownsByMetadata(
-    _ location: RecordLocation, key: OriginatorKey, segment: Segment, end: Int, context: StoreContext
-  ) throws(StorageError) -> Bool {
-    let index = ActiveIndex()
-    var replayer = LogReplayer(keys: context.keys, segment: segment, index: index)
-    let reader = SegmentReader(segment, limit: end, usesMapping: false)
-    var walker = replayer.walker(reader, checksBlobs: false)
-    while walker.offset <= Int(location.frameOffset) {
-      guard case .frame(let frame) = try walker.peek(), try replayer.apply(frame, isFirst: walker.isFirst) == nil else {
-        throw .damaged("A frame does not verify", segment.name, UInt64(walker.offset))
-      }
-      walker.advance(over: frame)
-    }
-    var found: ContiguousArray<RecordLocation> = []
-    index.collect(key, below: .max, into: &found)
-    return found.contains { $0 == location }
+    let record = try FrameLookup.record(
+      location, in: segment, end: part.end, from: try part.directoryEntry(before: location.frameOffset),
+      keys: context.keys)
+    return record.originator == key.originator && record.role == key.role && record.position == location.position
   }
 }

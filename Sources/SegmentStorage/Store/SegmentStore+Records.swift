@@ -102,13 +102,59 @@ extension SegmentStore {
   private func explain(
     _ found: LogView.Located, key: OriginatorKey, snapshot: LogView.Snapshot
   ) throws(StorageError) {
-    let (segment, limit) = snapshot.place(found.segment)
-    let isOwn = try RecordReader.ownsByMetadata(
-      found.location, key: key, segment: segment, end: limit, context: context)
-    guard isOwn else { return }
+    let (segment, _) = snapshot.place(found.segment)
+    let record = try recordPlace(found, snapshot: snapshot)
+    guard record.originator == key.originator, record.role == key.role, record.position == found.location.position
+    else { return }
     throw .damaged(
       "A record does not verify", segment.name, UInt64(found.location.blobOffset), originator: key.originator,
       position: found.location.position)
+  }
+
+  /// What the metadata of a record's frame says of it.
+  private func recordPlace(
+    _ found: LogView.Located, snapshot: LogView.Snapshot
+  ) throws(StorageError) -> CommitMetadata.Record {
+    let (segment, limit) = snapshot.place(found.segment)
+    let offset = found.location.frameOffset
+    var entry: DirectoryEntry?
+    if Int(found.segment) < snapshot.sealed.count {
+      entry = try snapshot.sealed[Int(found.segment)].directoryEntry(before: offset)
+    } else {
+      entry = view.activeDirectoryEntry(before: offset, in: segment)
+      if entry == nil { entry = try snapshot.activeCovered?.directoryEntry(before: offset) }
+    }
+    return try FrameLookup.record(found.location, in: segment, end: limit, from: entry, keys: context.keys)
+  }
+
+  /// Where an event of an application stands among the notifications of its pipelines.
+  ///
+  /// Costs a look at some tens of frames near it.
+  ///
+  /// - Parameter partition: any pipeline of the application.
+  /// - Returns: `nil` when there is no such event, or it took no notification ID.
+  public func notificationPlace(
+    of partition: Partition, originator: OriginatorID, position: Int64
+  ) throws(StorageError) -> (pipeline: UInt32, notificationID: Int64)? {
+    try checkOpen()
+    guard position >= 0 else { return nil }
+    let scratch = scratchPool.take()
+    defer { scratchPool.give(scratch) }
+    scratch.removeAll()
+    let snapshot = view.snapshot(
+      application: partition.name.bytes, role: .event, originator: originator, into: &scratch.active)
+    guard let application = snapshot.applicationNumber else { return nil }
+    let key = OriginatorKey(originator: originator, application: application, role: .event)
+    try locate(
+      key, snapshot: snapshot, partition: partition, range: RecordRange(positions: position...position),
+      scratch: scratch)
+    for found in scratch.located {
+      let record = try recordPlace(found, snapshot: snapshot)
+      guard record.originator == originator, record.position == position else { continue }
+      guard record.notificationID > 0, let pipeline = view.pipeline(ofPartition: record.partition) else { return nil }
+      return (pipeline, record.notificationID)
+    }
+    return nil
   }
 
   /// The highest position of an originator's records; `nil` for none. Opens no record.
@@ -148,6 +194,11 @@ final class ReadScratch {
 
   func take(_ locations: ContiguousArray<RecordLocation>, segment: Int32, range: RecordRange) {
     for index in locations.indices where range.positions.contains(locations[index].position) {
+      if locations[index].flags.contains(.tombstone) {
+        let position = locations[index].position
+        if let deleted = located.lastIndex(where: { $0.location.position == position }) { located.remove(at: deleted) }
+        continue
+      }
       if let last = located.last, last.location.position > locations[index].position { isSorted = false }
       located.append(LogView.Located(location: locations[index], segment: segment))
     }

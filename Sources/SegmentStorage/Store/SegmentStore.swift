@@ -21,7 +21,6 @@ public final class SegmentStore: Sendable {
   let writer: LogWriter?
   let follower: Follower?
   private let lockFile: (any File)?
-  private let sampler: Sampler?
   private let partitions: PartitionTable
   private let isClosed = Atomic<Bool>(false)
   let scratchPool = ScratchPool()
@@ -30,14 +29,13 @@ public final class SegmentStore: Sendable {
 
   init(
     context: StoreContext, view: LogView, writer: LogWriter?, follower: Follower?, lockFile: (any File)?,
-    sampler: Sampler?, partitions: PartitionTable, openReport: OpenReport
+    partitions: PartitionTable, openReport: OpenReport
   ) {
     self.context = context
     self.view = view
     self.writer = writer
     self.follower = follower
     self.lockFile = lockFile
-    self.sampler = sampler
     self.partitions = partitions
     self.openReport = openReport
   }
@@ -74,8 +72,7 @@ public final class SegmentStore: Sendable {
 
   /// A commit to fill and append; to be used again after it was stored.
   public func makeCommit() -> Commit {
-    Commit(
-      codec: context.keys.codec, storeIdentity: ObjectIdentifier(context), partitions: partitions, sampler: sampler)
+    Commit(context: context, partitions: partitions)
   }
 
   /// Stores a commit: all of it, or nothing.

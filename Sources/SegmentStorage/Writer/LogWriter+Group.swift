@@ -92,6 +92,7 @@ extension LogWriter {
       let keys = try currentEpoch()
       try appendEpochsAndDictionaries(commit, keys: keys, syncedUpTo: syncedUpTo)
       try checkRoomForIDs(commit)
+      try resolveTombstones(commit)
       let receipt = encodeMetadata(commit, namesBefore: namesBefore, partitionsBefore: partitionsBefore)
       let link = builder.previousTag
       try insertPlaces(commit, frameOffset: builder.offset, link: link)
@@ -100,9 +101,18 @@ extension LogWriter {
       state.recordCount &+= UInt64(commit.records.count)
       for section in sections {
         if section.role == .event { state.eventCount &+= UInt64(section.count) }
+        if section.role == .document {
+          for index in section.start..<(section.start + section.count) {
+            state.documentVersion = max(state.documentVersion, commit.records[index].position)
+          }
+        }
         if section.lastID >= section.firstID, section.firstID > 0 {
           state.partitions[section.partition].head = section.lastID
         }
+      }
+      for (index, deletion) in deletions {
+        if commit.records[index].role == .event { state.eventCount &-= 2 }
+        if deletion.notificationID > 0 { state.noteDeletion(deletion.notificationID, in: deletion.partition) }
       }
       for tracking in commit.tracking { state.tracking[trackingKey(tracking)] = tracking.notificationID }
       return receipt
@@ -166,7 +176,10 @@ extension LogWriter {
           Section(partition: partition, role: role, start: index, count: 1, firstID: 0, lastID: -1))
       }
       let topic = commit.topic(of: commit.records[index])
-      if let known = names.number(of: topic) {
+      // A document's key is no topic: it stands in the sealed state only, like a tombstone's nothing.
+      if !commit.records[index].flags.isEmpty {
+        topicNumbers.append(0)
+      } else if let known = names.number(of: topic) {
         topicNumbers.append(known + 1)
       } else if names.names.count < Format.maximumNumberedNames {
         topicNumbers.append(nameNumber(topic) + 1)
@@ -268,6 +281,7 @@ extension LogWriter {
       }
     }
     if !isSingle { metadata.appendVarint(UInt64(sections.count)) }
+    let deletes = !deletions.isEmpty
     for number in sections.indices {
       let section = sections[number]
       // A partition may have more than one section: go on where the last one ended.
@@ -291,10 +305,16 @@ extension LogWriter {
         let dependencies = commit.records[index].dependenciesLength
         metadata.appendVarint(
           UInt64(topicNumbers[index]) << 3 | (commit.records[index].isNotifiable ? 0 : CommitMetadata.silent)
-            | (dependencies > 0 ? CommitMetadata.hasDependencies : 0))
+            | (dependencies > 0 ? CommitMetadata.hasDependencies : 0)
+            | (deletes && deletions[index] != nil ? CommitMetadata.extended : 0))
         metadata.append(commit.records[index].originator.high.byteSwapped)
         metadata.append(commit.records[index].originator.low.byteSwapped)
         metadata.appendVarint(UInt64(commit.records[index].position))
+        if deletes, let deletion = deletions[index] {
+          metadata.append(CommitMetadata.tombstone)
+          metadata.appendVarint(UInt64(deletion.partition))
+          metadata.appendVarint(UInt64(deletion.notificationID))
+        }
         if dependencies > 0 { metadata.appendPrefixed(commit.dependencies(of: commit.records[index])) }
       }
     }
@@ -328,33 +348,20 @@ extension LogWriter {
       let key = OriginatorKey(
         originator: record.originator,
         application: state.partitions[partitionNumber(Int(record.partition))].application, role: record.role)
-      var slot = index.slot(of: key)
-      if slot < 0 || index.maxima(slot).sealed == ActiveIndex.unknownMaximum {
-        // Runs are searched without the lock; nobody else changes the index meanwhile.
-        let maximum = try unlocked { () throws(StorageError) in
-          try view.sealedMaximum(of: key, locations: &locations)
+      let slot = try slot(of: key, isDocument: record.flags.contains(.document))
+      if !record.flags.contains(.document) {
+        let isThere = try liveRecord(record, key: key, slot: slot) != nil
+        if record.flags.contains(.tombstone) {
+          guard isThere else { throw Self.recordNotFound(record) }
+        } else if isThere {
+          throw .conflict(record.originator, record.position)
         }
-        if slot < 0 {
-          slot = index.makeSlot(key, sealedMaximum: maximum)
-        } else {
-          index.setSealedMaximum(slot, maximum)
-        }
-      }
-      let maxima = index.maxima(slot)
-      if record.position <= maxima.anywhere {
-        var isTaken = index.contains(slot, position: record.position)
-        if !isTaken && record.position <= maxima.sealed {
-          isTaken = try unlocked { () throws(StorageError) in
-            try view.sealedContains(key, position: record.position, locations: &locations)
-          }
-        }
-        if isTaken { throw .conflict(record.originator, record.position) }
       }
       index.insert(
         slot,
         RecordLocation(
           position: record.position, frameOffset: UInt32(frameOffset), blobOffset: UInt32(blobOffset),
-          recordIndex: UInt16(number)))
+          recordIndex: UInt16(number), flags: record.flags))
       blobOffset += record.blobLength
     }
     for section in sections where section.firstID > 0 {
@@ -363,6 +370,64 @@ extension LogWriter {
           partition: UInt32(section.partition), epoch: builder.currentEpoch, firstID: section.firstID,
           frameOffset: UInt32(frameOffset), link: link))
     }
+  }
+
+  /// The record at a position, if there is one that is not deleted, and the part of the log it is in; `nil` for the active
+  /// segment's index in memory. Under the view's lock.
+  private func liveRecord(
+    _ record: Commit.Record, key: OriginatorKey, slot: Int
+  ) throws(StorageError) -> (part: SealedSegment?, location: RecordLocation)? {
+    let maxima = view.index.maxima(slot)
+    guard record.position <= maxima.anywhere else { return nil }
+    if let last = view.index.last(slot, position: record.position) {
+      return last.flags.contains(.tombstone) ? nil : (nil, last)
+    }
+    guard record.position <= maxima.sealed else { return nil }
+    let found = try unlocked { () throws(StorageError) in
+      try view.sealedRecord(key, position: record.position, locations: &locations)
+    }
+    return found.map { ($0.part, $0.location) }
+  }
+
+  private static func recordNotFound(_ record: Commit.Record) -> StorageError {
+    StorageError(
+      .recordNotFound, "Originator \(record.originator) has no record at position \(record.position).",
+      originator: record.originator, position: record.position)
+  }
+
+  /// Finds, for every tombstone of a commit, which notification is deleted with its record.
+  private func resolveTombstones(_ commit: Commit) throws(StorageError) {
+    deletions.removeAll(keepingCapacity: true)
+    for number in commit.records.indices where commit.records[number].flags.contains(.tombstone) {
+      let record = commit.records[number]
+      let key = OriginatorKey(
+        originator: record.originator,
+        application: state.partitions[partitionNumber(Int(record.partition))].application, role: record.role)
+      let (part, location): (SealedSegment?, RecordLocation) = try view.lock.withLock { () throws(StorageError) in
+        let slot = try slot(of: key, isDocument: false)
+        guard let live = try liveRecord(record, key: key, slot: slot) else { throw Self.recordNotFound(record) }
+        return (live.part, live.location)
+      }
+      // What stands in this very group is not there yet for anybody.
+      guard part != nil || Int(location.frameOffset) < view.writtenEnd else { throw Self.recordNotFound(record) }
+      let found = try view.recordPlace(location, in: part)
+      deletions[number] = (found.partition, found.notificationID)
+    }
+  }
+
+  /// The slot of a key, made if it has none, with what the runs hold of it. Under the view's lock, which is given up while
+  /// runs are searched: nobody else changes the index meanwhile.
+  private func slot(of key: OriginatorKey, isDocument: Bool) throws(StorageError) -> Int {
+    let index = view.index
+    let slot = index.slot(of: key)
+    guard slot < 0 || index.maxima(slot).sealed == ActiveIndex.unknownMaximum else { return slot }
+    // A document's version is new by construction.
+    let maximum: Int64 =
+      isDocument
+      ? -1 : try unlocked { () throws(StorageError) in try view.sealedMaximum(of: key, locations: &locations) }
+    if slot < 0 { return index.makeSlot(key, sealedMaximum: maximum) }
+    index.setSealedMaximum(slot, maximum)
+    return slot
   }
 
   private func unlocked<Result>(_ body: () throws(StorageError) -> Result) throws(StorageError) -> Result {

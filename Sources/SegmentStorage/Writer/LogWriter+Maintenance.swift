@@ -92,7 +92,7 @@ extension LogWriter {
     let dictionaries = context.keys.dictionaries
     let number = (dictionaries.current?.number ?? 0) + 1
     // Numbers are one byte of a state's prefix for most stores; a store that adopted this many learns no more.
-    guard number < 128, let content = sampler?.train(against: dictionaries.current) else { return }
+    guard number < 128, let content = context.sampler?.train(against: dictionaries.current) else { return }
     guard let dictionary = try? CompressionDictionary(number: number, content: content) else { return }
     dictionaries.register(dictionary)
   }

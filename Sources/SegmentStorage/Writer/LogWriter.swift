@@ -46,6 +46,8 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
   // The leader's.
   var sections: ContiguousArray<Section> = []
   var topicNumbers: ContiguousArray<UInt32> = []
+  /// Which notification each tombstone of the commit deletes, by the record's index.
+  var deletions: [Int: (partition: UInt32, notificationID: Int64)] = [:]
   var builder: FrameBuilder
   var state: LogState
   var names: NameTable
@@ -66,7 +68,6 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
   var headNeedsFlush = false
   var commitsInSegment: Bool
   let partitions: PartitionTable
-  let sampler: Sampler?
 
   /// What a flush makes durable.
   struct WrittenMark {
@@ -101,7 +102,7 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
 
   init(
     context: StoreContext, view: LogView, builder: FrameBuilder, info: SegmentInfo, headFile: any File,
-    head: HeadMark?, coveredEnd: Int, unfinished: UnfinishedSegment?, partitions: PartitionTable, sampler: Sampler?
+    head: HeadMark?, coveredEnd: Int, unfinished: UnfinishedSegment?, partitions: PartitionTable
   ) {
     self.context = context
     self.view = view
@@ -114,7 +115,6 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
     self.coveredEnd = coveredEnd
     self.unfinished = unfinished
     self.partitions = partitions
-    self.sampler = sampler
     zeroedEnd = info.end
     inflightEnd = info.end
     writesZeros = context.options.writesZerosAhead && context.options.durability == .commit

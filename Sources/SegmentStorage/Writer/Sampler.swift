@@ -7,15 +7,15 @@ private import Synchronization
 /// times as many, a window of 1,000 states is sampled and a dictionary trained from it. It is adopted if it saves at
 /// least a twentieth more than the one in use, on states that it was not trained from. Samples are in memory only, and
 /// wiped.
-final class Sampler: @unchecked Sendable {  // every `var` is guarded by `lock`
+final class Sampler: StateObserver, @unchecked Sendable {  // every `var` is guarded by `lock`
   private static let windowSize = 1000
   private static let firstWindow: UInt64 = 1000
 
-  /// Records seen in the life of the store, and the count from which the next window is sampled.
-  private let seen: Atomic<UInt64>
-  private let nextSample: Atomic<UInt64>
+  /// States seen in the life of the store, and the count from which the next window is sampled: never, until it begins.
+  private let seen = Atomic<UInt64>(0)
+  private let nextSample = Atomic<UInt64>(.max)
   private let lock = Monitor()
-  private var window: UInt64
+  private var window = Sampler.firstWindow
   private var stride: UInt64 = 1
   private var trainer = DictionaryTrainer()
   private var heldOut = RawBuffer(capacity: 64)
@@ -23,32 +23,35 @@ final class Sampler: @unchecked Sendable {  // every `var` is guarded by `lock`
   private var sampled = 0
   private var wake: (@Sendable () -> Void)?
 
-  /// - Parameter recordCount: records that the store holds already.
-  init(recordCount: UInt64) {
-    var window = Self.firstWindow
+  /// Begins to sample.
+  ///
+  /// - Parameters:
+  ///   - recordCount: records that the store holds already.
+  ///   - onEnough: what to call when there are enough samples.
+  func begin(recordCount: UInt64, onEnough: @escaping @Sendable () -> Void) {
+    lock.lock()
+    defer { lock.unlock() }
+    wake = onEnough
     // A store that is opened with few records samples the first window from its beginning.
     var start: UInt64 = 0
     if recordCount >= Self.firstWindow {
       while window <= recordCount { window *= 4 }
       start = window
     }
-    self.window = window
-    seen = Atomic(recordCount)
-    nextSample = Atomic(start)
+    seen.store(recordCount, ordering: .relaxed)
+    nextSample.store(start, ordering: .relaxed)
     stride = max(1, window / 4 / UInt64(Self.windowSize))
   }
 
   deinit { wipe() }
 
-  /// What to call when there are enough samples.
-  func onEnough(_ body: @escaping @Sendable () -> Void) { lock.withLock { wake = body } }
-
   /// Some 7 ns for a state that is not sampled.
-  @inline(__always)
-  func observe(originator: OriginatorID, topic: UnsafeRawBufferPointer, state: UnsafeRawBufferPointer) {
+  func observe(
+    originatorHigh: UInt64, originatorLow: UInt64, topic: UnsafeRawBufferPointer, state: UnsafeRawBufferPointer
+  ) {
     let number = seen.add(1, ordering: .relaxed).newValue
     if number < nextSample.load(ordering: .relaxed) { return }
-    sample(number, originator, topic, state)
+    sample(number, OriginatorID(high: originatorHigh, low: originatorLow), topic, state)
   }
 
   @inline(never)

@@ -71,7 +71,8 @@ import Testing
         if isProven {
           let before = isThorough ? damaged.allContents() : [:]
           let code = try storageCode { _ = try fixture.over(damaged).open(.write) }
-          try require(code == .olderThanHead || code == .damaged, "opened without an error: \(String(describing: code))")
+          try require(
+            code == .olderThanHead || code == .damaged, "opened without an error: \(String(describing: code))")
           if isThorough { try require(damaged.allContents() == before, "a refused open changed files") }
           counts.refused += 1
         } else {

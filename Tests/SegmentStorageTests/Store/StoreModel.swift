@@ -211,7 +211,9 @@ struct StoreModel {
       try store.readRecords(key.role, of: partition, originator: originator(key.originator)) { view in
         try require(view.position > last, "\(key): positions out of order")
         last = view.position
-        guard let record = expected[view.position] else { throw Mismatch("\(key): position \(view.position) unexpected") }
+        guard let record = expected[view.position] else {
+          throw Mismatch("\(key): position \(view.position) unexpected")
+        }
         try require(
           view.topic.elementsEqual(record.topic.utf8) && view.state.elementsEqual(record.state),
           "\(key): position \(view.position) differs")

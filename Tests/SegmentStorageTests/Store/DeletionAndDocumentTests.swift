@@ -1,0 +1,163 @@
+import Sealing
+import StorageTestSupport
+import Testing
+
+@testable import SegmentStorage
+
+extension SegmentStore {
+  fileprivate func delete(_ partition: Partition, _ number: Int, _ position: Int) throws {
+    let commit = makeCommit()
+    try commit.deleteRecord(of: partition, originator: originator(number), position: Int64(position))
+    try append(commit)
+  }
+
+  fileprivate func change(_ partition: Partition, _ changes: [(String, String?)]) throws {
+    let commit = makeCommit()
+    for (key, content) in changes {
+      let key = Array(key.utf8)
+      try key.withUnsafeBytes { key in
+        guard let content = content.map({ Array($0.utf8) }) else {
+          return try commit.changeDocument(in: partition, key: key, content: nil)
+        }
+        try content.withUnsafeBytes { try commit.changeDocument(in: partition, key: key, content: $0) }
+      }
+    }
+    try append(commit)
+  }
+
+  fileprivate func document(_ partition: Partition, _ key: String) throws -> String? {
+    var result: String?
+    let key = Array(key.utf8)
+    try key.withUnsafeBytes { key in
+      _ = try readDocument(in: partition, key: key) { result = String(decoding: $0, as: UTF8.self) }
+    }
+    return result
+  }
+
+  fileprivate func allDocuments(_ partition: Partition, _ prefix: String = "") throws -> [String: String] {
+    let prefix = Array(prefix.utf8)
+    return try prefix.withUnsafeBytes { prefix in
+      Dictionary(
+        uniqueKeysWithValues: try documents(in: partition, prefix: prefix).map {
+          (String(decoding: $0.key, as: UTF8.self), String(decoding: $0.content, as: UTF8.self))
+        })
+    }
+  }
+}
+
+@Suite struct DeletionAndDocumentTests {
+  static func fixture(_ seed: UInt64, sealed: Bool = true) -> StoreFixture {
+    var fixture = StoreFixture(SimulatedFileSystem(seed: seed), isSealed: sealed)
+    fixture.options.segmentSize = 64 << 10
+    fixture.options.runInterval = 8 << 10
+    return fixture
+  }
+
+  /// A model beside the store: random puts, deletions, documents, rolls and reopens.
+  @Test(arguments: [1, 2, 3, 4] as [UInt64], [true, false])
+  func followsAModel(seed: UInt64, sealed: Bool) throws {
+    var random = SplitMix64(seed: seed)
+    let fixture = Self.fixture(seed, sealed: sealed)
+    var store = try fixture.open()
+    var ward = try store.partition(application: "ward")
+    var live: [Int: Set<Int>] = [:]
+    var ids: [Int64: (Int, Int)] = [:]
+    var documents: [String: String] = [:]
+    var lastID: Int64 = 0
+    for step in 0..<900 {
+      let number = Int(random.next() % 12)
+      switch random.next() % 10 {
+      case 0..<5:
+        let position = Int(random.next() % 60)
+        if live[number, default: []].contains(position) {
+          #expect(throws: StorageError.self) { try store.put(ward, number, position...position) }
+        } else {
+          try store.put(ward, number, position...position, length: 700)
+          lastID += 1
+          live[number, default: []].insert(position)
+          ids[lastID] = (number, position)
+        }
+      case 5:
+        guard let position = live[number]?.randomElement() else {
+          #expect(throws: StorageError.self) { try store.delete(ward, number, 7) }
+          continue
+        }
+        try store.delete(ward, number, position)
+        live[number]?.remove(position)
+        let deleted = ids.filter { $0.value == (number, position) }.map(\.key)
+        for id in deleted { ids[id] = nil }
+      case 6, 7:
+        let key = "document/\(random.next() % 15)"
+        try store.change(ward, [(key, "old"), (key, "\(step)")])
+        documents[key] = "\(step)"
+      case 8:
+        let key = "document/\(random.next() % 15)"
+        try store.change(ward, [(key, nil)])
+        documents[key] = nil
+      default:
+        if random.next() % 4 == 0 {
+          try store.close()
+          store = try fixture.open(.write)
+          ward = try store.partition(application: "ward")
+        }
+      }
+      if step % 50 == 49 {
+        for number in 0..<12 {
+          #expect(Set(try store.states(ward, number).keys.map { Int($0) }) == live[number] ?? [])
+        }
+        let notifications = try store.notifications(ward)
+        #expect(notifications.map(\.0) == ids.keys.sorted())
+        #expect(store.lastNotificationID(ward) == lastID)
+        #expect(try store.allDocuments(ward) == documents)
+        for key in 0..<15 { #expect(try store.document(ward, "document/\(key)") == documents["document/\(key)"]) }
+        #expect(try store.statistics().events == UInt64(ids.count))
+      }
+    }
+    let segments = try store.statistics().segments
+    #expect(segments > 1)
+    try store.close()
+    var options = StoreOptions()
+    options.fileSystem = fixture.fileSystem
+    let report = try SegmentStore.verify("store", key: sealed ? StoreFixture.provider() : .plain, options: options)
+    #expect(report.damage == [])
+    // A reader sees the same, and so does one whose runs are gone.
+    for _ in 0..<2 {
+      let reader = try fixture.open(.read)
+      ward = try reader.partition(application: "ward")
+      #expect(try reader.allDocuments(ward) == documents)
+      #expect(try reader.notifications(ward).map(\.0) == ids.keys.sorted())
+      try reader.close()
+      let names = try fixture.fileSystem.contentsOfDirectory("store")
+      for name in names where name.hasSuffix(".run") { try fixture.fileSystem.remove("store/\(name)") }
+    }
+  }
+
+  @Test func findsThePlaceOfANotification() throws {
+    let fixture = Self.fixture(9)
+    let store = try fixture.open()
+    let ward = try store.partition(application: "ward")
+    let other = try store.partition(application: "ward", pipeline: 5)
+    for position in 0..<1200 { try store.put(position % 3 == 0 ? other : ward, 1, position...position, length: 600) }
+    #expect(try store.statistics().segments > 1)
+    for position in 0..<1200 {
+      let place = try store.notificationPlace(of: ward, originator: originator(1), position: Int64(position))
+      let expected = position % 3 == 0 ? position / 3 + 1 : position - position / 3
+      #expect(place?.pipeline == (position % 3 == 0 ? 5 : 0))
+      #expect(place?.notificationID == Int64(expected))
+    }
+    #expect(try store.notificationPlace(of: ward, originator: originator(1), position: 1200) == nil)
+  }
+
+  @Test func noKeyOfADocumentIsInTheClear() throws {
+    let fileSystem = SimulatedFileSystem(seed: 5)
+    let fixture = StoreFixture(fileSystem)
+    let store = try fixture.open()
+    let ward = try store.partition(application: "ward")
+    try store.change(ward, [("secret-key-of-a-document", "secret-content-of-a-document")])
+    try store.close()
+    for path in fileSystem.paths(under: "store") {
+      let text = String(decoding: try fileSystem.contents(of: path), as: Unicode.ASCII.self)
+      #expect(!text.contains("secret"))
+    }
+  }
+}
