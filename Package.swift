@@ -44,7 +44,7 @@ let package = Package(
       name: "EventSourcingSegments", dependencies: ["EventSourcing", "SegmentStorage", "Sealing"],
       swiftSettings: houseStyle),
     .target(
-      name: "Closeroll", dependencies: ["EventSourcing", "EventSourcingSegments"],
+      name: "Closeroll", dependencies: ["EventSourcing", "EventSourcingSegments", "SegmentStorage", "Sealing"],
       swiftSettings: houseStyle),
 
     // The command.

@@ -16,3 +16,13 @@ import Testing
     }.check(rule)
   }
 }
+
+@Suite struct SegmentNotificationLogTests {
+  @Test(arguments: NotificationLogContract<SegmentInfrastructureFactory>.rules)
+  func contract(rule: String) async throws {
+    let directory = try TemporaryDirectory()
+    try await NotificationLogContract {
+      try SegmentInfrastructureFactory(directory: "\(directory.path)/store", key: SegmentContractTests.key)
+    }.check(rule)
+  }
+}

@@ -16,6 +16,8 @@ public struct ApplicationConfiguration: Sendable {
   public var usesCache: Bool
   /// The most aggregates that are kept in memory; 10,000 unless given.
   public var cacheCapacity: Int
+  /// How many notification IDs belong to a section of the notification log; 20 unless given.
+  public var sectionSize: Int
   /// The types of aggregates that the application has. They are checked when it is made, and their events can be read
   /// without knowing of which type they are. Types that are not here are registered when first used.
   public var aggregates: [any Aggregate.Type]
@@ -26,6 +28,7 @@ public struct ApplicationConfiguration: Sendable {
   public init(
     name: String, pipelineID: Int = 0, cipher: (any StateCipher)? = nil, compressor: (any StateCompressor)? = nil,
     sortsKeys: Bool = false, usesCache: Bool = false, cacheCapacity: Int = 10_000,
+    sectionSize: Int = defaultSectionSize,
     aggregates: [any Aggregate.Type] = [], topicSubstitutions: [String: String] = [:]
   ) {
     self.name = name
@@ -35,6 +38,7 @@ public struct ApplicationConfiguration: Sendable {
     self.sortsKeys = sortsKeys
     self.usesCache = usesCache
     self.cacheCapacity = cacheCapacity
+    self.sectionSize = sectionSize
     self.aggregates = aggregates
     self.topicSubstitutions = topicSubstitutions
   }

@@ -15,6 +15,8 @@ public protocol Application<Factory>: AnyObject, Sendable {
   var repository: Repository<Factory.Records> { get }
   /// Stores and reads events.
   var eventStore: EventStore<Factory.Records> { get }
+  /// What followers read.
+  var notificationLog: RecordManagerNotificationLog<Factory.Records> { get }
 
   /// Saves the pending events of aggregates, all or none.
   @discardableResult
@@ -55,6 +57,8 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
   public let eventStore: EventStore<Factory.Records>
   /// Loads aggregates.
   public let repository: Repository<Factory.Records>
+  /// What followers read: the application's notifications, in its pipeline.
+  public let notificationLog: RecordManagerNotificationLog<Factory.Records>
 
   private let lifetime = Lifetime()
   private let cache: AggregateCache?
@@ -64,7 +68,7 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
   /// States are sealed by the store's own codec if it has one and the configuration has neither cipher nor compressor;
   /// else by those.
   ///
-  /// - Throws: ``EventSourcingError/Code/programming`` if the name is empty or too long; ``EventSourcingError/Code/topicDuplicate``
+  /// - Throws: ``EventSourcingError/Code/programming`` if the name is empty or too long, or a section has no room; ``EventSourcingError/Code/topicDuplicate``
   ///   or ``EventSourcingError/Code/reservedProperty`` for the aggregates of the configuration; what the factory throws.
   public init(_ configuration: ApplicationConfiguration, factory: Factory) async throws {
     guard !configuration.name.isEmpty, configuration.name.utf8.count <= 255 else {
@@ -85,6 +89,7 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
     self.factory = factory
     self.cache = cache
     self.eventStore = eventStore
+    notificationLog = try RecordManagerNotificationLog(records, sectionSize: configuration.sectionSize)
     self.repository = Repository(eventStore: eventStore, cache: cache)
   }
 

@@ -9,7 +9,8 @@ public import Sealing
 extension StateCodec: StateSealer {
   /// Seals a topic and a state for a place: blob, then tag. About a microsecond for a small event; allocates the result.
   ///
-  /// - Throws: `SealingError` if something is too long, or no key can be used.
+  /// - Throws: ``EventSourcingError/Code/programming`` if something is too long; ``EventSourcingError/Code/operational`` if
+  ///   no key can be used.
   public func seal(
     topic: UnsafeRawBufferPointer, state: UnsafeRawBufferPointer, for place: StatePlace
   ) throws -> [UInt8] {
@@ -31,7 +32,8 @@ extension StateCodec: StateSealer {
 
   /// Opens a blob that has its tag after it.
   ///
-  /// - Throws: `SealingError` if the bytes were altered or belong to another place; what `body` throws.
+  /// - Throws: ``EventSourcingError/Code/dataIntegrity`` if the bytes were altered or belong to another place; what `body`
+  ///   throws.
   public func open(
     _ sealed: UnsafeRawBufferPointer, for place: StatePlace,
     _ body: (_ topic: UnsafeRawBufferPointer, _ state: UnsafeRawBufferPointer) throws -> Void
@@ -62,11 +64,28 @@ extension StateCodec: StateSealer {
       )
     }
     var application = place.application
-    return try application.withUTF8 { application in
-      try body(
-        StateContext(
-          role: role, application: UnsafeRawBufferPointer(application), originatorHigh: words.0, originatorLow: words.1,
-          position: Int64(place.position)))
+    do {
+      return try application.withUTF8 { application in
+        try body(
+          StateContext(
+            role: role, application: UnsafeRawBufferPointer(application), originatorHigh: words.0,
+            originatorLow: words.1, position: Int64(place.position)))
+      }
+    } catch let error as SealingError {
+      throw EventSourcingError(error, at: place)
     }
+  }
+}
+
+extension EventSourcingError {
+  /// The error of a store's codec, with the place of the state that it was about.
+  init(_ error: SealingError, at place: StatePlace) {
+    let code: Code =
+      switch error.code {
+      case .tooLarge: .programming
+      case .authenticationFailed, .malformed, .epochUnknown, .dictionaryUnknown, .decompressionFailed: .dataIntegrity
+      default: .operational
+      }
+    self.init(code, error.message, originatorID: place.originatorID, position: place.position, cause: error)
   }
 }

@@ -89,7 +89,10 @@ private struct SealingFactory: InfrastructureFactory {
     var moved = stored[1]
     moved.originatorVersion = 7
     try await app.records.record([moved])
-    await #expect(throws: (any Error).self) { try await app.eventStore.event(of: id, at: 7) }
+    let error = await #expect(throws: EventSourcingError.self) { try await app.eventStore.event(of: id, at: 7) }
+    #expect(error?.code == .dataIntegrity)
+    #expect(error?.originatorID == id)
+    #expect(error?.position == 7)
     #expect(throws: EventSourcingError.self) {
       try SequencedItemMapper(application: "bank").domainEvent(from: stored[0], topics: app.topics)
     }
