@@ -8,7 +8,7 @@ import Testing
 
   @Test func acknowledgedEventsSurviveSIGKILL() throws {
     let workspace = try Workspace()
-    let lines = eventLines(60_000, originators: 40)
+    let lines = eventLines(20_000 + 2000 * Self.rounds, originators: 40)
     try workspace.write(lines.joined(separator: "\n") + "\n", to: "input.jsonl")
     let arguments = [
       "import", workspace["s"], "--input", workspace["input.jsonl"], "--batch", "1", "--acknowledge", "--skip-existing",

@@ -45,7 +45,7 @@ enum Tool {
       workspace[name + ".in"], workspace[name + ".out"], workspace[name + ".err"]
     )
     try input.write(to: URL(fileURLWithPath: inputPath))
-    for path in [outputPath, errorPath] { FileManager.default.createFile(atPath: path, contents: nil) }
+    for path in [outputPath, errorPath] { try Data().write(to: URL(fileURLWithPath: path)) }
     let process = process(arguments, key: key)
     process.standardInput = try FileHandle(forReadingFrom: URL(fileURLWithPath: inputPath))
     process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: outputPath))
