@@ -187,6 +187,15 @@ public struct SegmentRecordManager: ProcessRecordManager {
   /// The highest durable notification ID; 0 for none.
   public func maxNotificationID() async throws -> Int { Int(store.lastNotificationID(place)) }
 
+  /// Waits until there is a durable notification behind `id`.
+  public func waitForNotification(after id: Int) async throws {
+    do {
+      try await store.waitForNotification(place, after: Int64(id))
+    } catch let error as StorageError {
+      throw EventSourcingError(storage: error)
+    }
+  }
+
   /// The notifications with IDs from `start + 1` through `stop`.
   public func notifications(start: Int?, stop: Int?) async throws -> [EventNotification] {
     let first = max(0, start ?? 0)

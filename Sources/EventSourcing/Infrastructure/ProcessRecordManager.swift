@@ -30,6 +30,17 @@ public protocol NotificationRecordManager: RecordManager {
   ///   - stop: Where to stop; nil for the end.
   /// - Returns: Notifications in ascending order of their IDs; empty if the range is, or lies beyond the end.
   func notifications(start: Int?, stop: Int?) async throws -> [EventNotification]
+
+  /// Waits until there is a notification behind `id`, or until the task is cancelled. A wake-up is a hint, the position is
+  /// the truth: look at ``maxNotificationID()``.
+  func waitForNotification(after id: Int) async throws
+}
+
+extension NotificationRecordManager {
+  /// Looks every 10 ms: for a store that cannot tell.
+  public func waitForNotification(after id: Int) async throws {
+    while try await maxNotificationID() <= id { try await Task.sleep(nanoseconds: 10_000_000) }
+  }
 }
 
 /// How far an application has processed an upstream's notifications in its own pipeline.

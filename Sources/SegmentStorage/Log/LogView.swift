@@ -7,6 +7,8 @@ internal import Sealing
 final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`, as said above
   let context: StoreContext
   let lock = Monitor()
+  /// Tasks that wait for more to be durable.
+  let waiters = NotificationWaiters()
 
   private(set) var sealed: [SealedSegment]
   private(set) var active: Segment

@@ -23,6 +23,7 @@ final class Follower: @unchecked Sendable {  // every `var` is guarded by `lock`
   func refresh() throws(StorageError) -> Bool {
     lock.lock()
     defer { lock.unlock() }
+    defer { view.waiters.wake { view.durableHead($0) } }
     do throws(StorageError) {
       return try readOn()
     } catch {

@@ -113,6 +113,24 @@ public final class SegmentStore: Sendable {
   /// The last notification ID that is durable in a partition; 0 for none.
   public func lastNotificationID(_ partition: Partition) -> Int64 { view.durableHead(partition) }
 
+  /// Waits until a partition's notification sequence is durable behind `id`, the store is closed, or the task is cancelled.
+  ///
+  /// A wake-up is a hint: look at ``lastNotificationID(_:)``. In a store that was opened for reading, the writer's progress is
+  /// looked for every few milliseconds. Blocks no thread.
+  public func waitForNotification(_ partition: Partition, after id: Int64) async throws {
+    try checkOpen()
+    if view.durableHead(partition) > id { return }
+    guard follower != nil else {
+      await view.waiters.wait(for: partition, after: id) { [view] in view.durableHead(partition) > id }
+      return
+    }
+    while !Task.isCancelled {
+      try refresh()
+      if view.durableHead(partition) > id { return }
+      try? await Task.sleep(nanoseconds: 5_000_000)
+    }
+  }
+
   /// A reader of a partition's notifications behind `id`; 0 for all.
   public func makeNotificationReader(_ partition: Partition, after id: Int64 = 0) -> NotificationReader {
     NotificationReader(store: self, partition: partition, after: id)
@@ -145,7 +163,10 @@ public final class SegmentStore: Sendable {
   /// calls are ``StorageError/Code/closed``. A second close does nothing.
   public func close() throws(StorageError) {
     guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
-    defer { try? lockFile?.close() }
+    defer {
+      view.waiters.close()
+      try? lockFile?.close()
+    }
     try writer?.close()
   }
 

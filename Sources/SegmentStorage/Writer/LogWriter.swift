@@ -323,6 +323,7 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
     }
     writeHead(mark)
     view.publishDurable(end: mark.end, of: mark.segment, heads: mark.heads, records: mark.records)
+    view.waiters.wake { view.durableHead($0) }
   }
 
   /// Writes the next slot of `HEAD`. It is advisory: an error is noted, and changes nothing.
