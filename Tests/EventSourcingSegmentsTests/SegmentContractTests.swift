@@ -26,3 +26,13 @@ import Testing
     }.check(rule)
   }
 }
+
+@Suite struct SegmentSubscriptionTests {
+  @Test(arguments: SubscriptionContract<SegmentInfrastructureFactory>.rules)
+  func contract(rule: String) async throws {
+    let directory = try TemporaryDirectory()
+    try await SubscriptionContract {
+      try SegmentInfrastructureFactory(directory: "\(directory.path)/store", key: SegmentContractTests.key)
+    }.check(rule)
+  }
+}

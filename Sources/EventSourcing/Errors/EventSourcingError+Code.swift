@@ -10,6 +10,7 @@ extension EventSourcingError {
       case entityDiscarded, aggregateNotFound
       case topicUnknown, topicDuplicate, reservedProperty, upcastMissing
       case encoding, decoding
+      case timeout
       case programming, operational
     }
 
@@ -49,6 +50,8 @@ extension EventSourcingError {
     public static let encoding = Code(.encoding)
     /// Bytes are not the stored form of the value that was asked for.
     public static let decoding = Code(.decoding)
+    /// What was waited for did not come in time.
+    public static let timeout = Code(.timeout)
     /// A mistake of the program: a wrong argument, use after close.
     public static let programming = Code(.programming)
     /// The store could not do it now: a database or file error that is nobody's mistake.
