@@ -235,7 +235,7 @@ struct TailRecovery {
     while offset < fileSize {
       let chunk = try reader.bytes(at: offset, count: 256 << 10)
       guard chunk.count > 0 else { break }
-      if let last = chunk.lastIndex(where: { $0 != 0 }) { lastUsed = offset + last + 1 }
+      if !chunk.isZero, let last = chunk.lastIndex(where: { $0 != 0 }) { lastUsed = offset + last + 1 }
       offset += chunk.count
     }
     guard lastUsed > end else { return }

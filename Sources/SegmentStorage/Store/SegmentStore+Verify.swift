@@ -221,7 +221,7 @@ private struct Verifier {
     var offset = start
     while offset < end {
       guard let chunk = try? reader.bytes(at: offset, count: 256 << 10), chunk.count > 0 else { return false }
-      guard chunk.allSatisfy({ $0 == 0 }) else { return false }
+      guard chunk.isZero else { return false }
       offset += chunk.count
     }
     return true

@@ -177,7 +177,14 @@ extension LogWriter {
       try? view.active.file.close()
     }
     let (poison, mark) = monitor.withLock { (self.poison, written) }
-    if poison != nil { return }
+    if let poison {
+      // Who appended with `.commit` was told; the others believe that a close flushes.
+      guard context.options.durability != .commit, mark.end > view.lock.withLock({ view.durableEnd }) else { return }
+      throw StorageError(
+        .durabilityUnknown,
+        "An earlier write or flush failed: what was stored since the last flush may or may not be durable. Open the "
+          + "store again: recovery decides. First error: \(poison)", file: poison.file, cause: poison.cause)
+    }
     try makeDurable(mark)
     do throws(StorageError) {
       try finishUnfinished()
