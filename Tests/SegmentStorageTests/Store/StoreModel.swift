@@ -80,10 +80,10 @@ enum Load: String, CaseIterable, Sendable, CustomTestStringConvertible {
         commit.records.append(snapshot)
       }
       if number % 5 == 0 {
-        var document = event(originator, 0, 20)
-        document.role = .document
-        document.position = position
-        commit.records.append(document)
+        var other = event(originator + 300, 0, 20)
+        other.role = .snapshot
+        other.position = position
+        commit.records.append(other)
         // The partition's second section of events in one commit.
         commit.records.append(event(originator + 200, Int(position), length))
       }
