@@ -27,8 +27,9 @@ final class CountingFileSystem: FileSystem {
 
   func open(_ path: String, _ access: FileAccess) throws(SystemError) -> any File {
     let file = try base.open(path, access)
+    // A segment is made as "segment.next" and keeps its open file when it gets its name.
     guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")),
-      path[path.utf8.index(after: slash)...].hasPrefix("segment-")
+      path[path.utf8.index(after: slash)...].hasPrefix("segment")
     else { return file }
     return CountingFile(base: file, owner: self)
   }

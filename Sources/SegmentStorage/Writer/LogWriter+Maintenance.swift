@@ -51,8 +51,10 @@ extension LogWriter {
     monitor.lock()
     while true {
       while maintenanceRequests.isEmpty { maintenanceWakeup.wait(monitor) }
-      let requests = maintenanceRequests
-      maintenanceRequests = []
+      var requests = maintenanceRequests
+      // What else is due does not wait for the flush's time.
+      if requests != .timedFlush, !requests.contains(.quit) { requests.remove(.timedFlush) }
+      maintenanceRequests.subtract(requests)
       if requests.contains(.timedFlush) && !requests.contains(.quit) {
         // Something was written and not flushed: give the interval time to pass, then flush once.
         maintenanceWakeup.wait(monitor, nanoseconds: flushInterval)
@@ -88,11 +90,14 @@ extension LogWriter {
     }
   }
 
-  private func trainDictionary() {
+  /// Trains a dictionary if there are samples for one, and adopts it if it is better.
+  func trainDictionary(waits: Bool = false) {
     let dictionaries = context.keys.dictionaries
     let number = (dictionaries.current?.number ?? 0) + 1
     // Numbers are one byte of a state's prefix for most stores; a store that adopted this many learns no more.
-    guard number < 128, let content = context.sampler?.train(against: dictionaries.current) else { return }
+    guard number < 128, let content = context.sampler?.train(against: dictionaries.current, waits: waits) else {
+      return
+    }
     guard let dictionary = try? CompressionDictionary(number: number, content: content) else { return }
     dictionaries.register(dictionary)
   }

@@ -152,6 +152,11 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
     let runIsDue = partialRunIsDue
     partialRunIsDue = false
     monitor.unlock()
+    // The commit is stored; a bulk load goes on when there is a dictionary for what comes.
+    let isBulk = context.options.durability != .commit || commit.count >= 100
+    if isBulk, context.sampler?.isDue == true, context.options.hasMaintenanceThread {
+      trainDictionary(waits: true)
+    }
     // Without a maintenance thread the append does it. Only a shortcut for the next open: the commit is stored.
     if runIsDue { try? writePartialRun(ifLongerThan: context.options.runInterval) }
     guard let result else { throw StorageError.closed }

@@ -6,7 +6,7 @@ private import Synchronization
 /// What a store begins with is seldom like what it holds later: after 1,000 records, and then whenever there are four
 /// times as many, a window of 1,000 states is sampled and a dictionary trained from it. It is adopted if it saves at
 /// least a twentieth more than the one in use, on states that it was not trained from. Samples are in memory only, and
-/// wiped.
+/// wiped. Training takes some 50 ms: a bulk load does the first two itself, so that it does not go by without one.
 final class Sampler: StateObserver, @unchecked Sendable {  // every `var` is guarded by `lock`
   private static let windowSize = 1000
   private static let firstWindow: UInt64 = 1000
@@ -21,6 +21,14 @@ final class Sampler: StateObserver, @unchecked Sendable {  // every `var` is gua
   private var heldOut = RawBuffer(capacity: 64)
   private var heldOutLengths: [Int] = []
   private var sampled = 0
+  private var isTraining = false
+  private let trained = Monitor.Condition()
+  /// Set from when there are enough samples until they are trained from, for the windows that a bulk load stops for.
+  private let due = Atomic<Bool>(false)
+  private static let lastAwaitedWindow: UInt64 = 4000
+
+  /// Whether a bulk load shall train a dictionary before it goes on.
+  var isDue: Bool { due.load(ordering: .relaxed) }
   private var wake: (@Sendable () -> Void)?
 
   /// Begins to sample.
@@ -73,24 +81,34 @@ final class Sampler: StateObserver, @unchecked Sendable {  // every `var` is gua
       trainer.add(originator: originator.high ^ originator.low &* 0x9E37_79B9_7F4A_7C15, topic: topic, state: state)
     }
     let wake = sampled == Self.windowSize ? wake : nil
-    if sampled == Self.windowSize { nextSample.store(.max, ordering: .relaxed) }
+    if sampled == Self.windowSize {
+      nextSample.store(.max, ordering: .relaxed)
+      if window <= Self.lastAwaitedWindow { due.store(true, ordering: .relaxed) }
+    }
     lock.unlock()
     wake?()
   }
 
   /// Trains, without holding up those who append; `nil` when the window brought nothing better than `current`.
-  func train(against current: CompressionDictionary?) -> [UInt8]? {
+  ///
+  /// - Parameter waits: whether to wait for another thread that is training already.
+  func train(against current: CompressionDictionary?, waits: Bool) -> [UInt8]? {
     lock.lock()
-    guard sampled == Self.windowSize else {
+    while isTraining && waits { trained.wait(lock) }
+    guard sampled == Self.windowSize, !isTraining else {
       lock.unlock()
       return nil
     }
+    isTraining = true
     var taken = trainer
     trainer = DictionaryTrainer()
     lock.unlock()
     let content = taken.train()
     lock.lock()
     defer { lock.unlock() }
+    isTraining = false
+    due.store(false, ordering: .relaxed)
+    trained.broadcast()
     let isBetter = content.count >= 64 && saves(content, against: current)
     wipe()
     window *= 4

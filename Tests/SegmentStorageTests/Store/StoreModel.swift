@@ -112,7 +112,8 @@ struct Mismatch: Error, CustomStringConvertible {
 
 /// Comparing byte by byte takes longer than all the engine does where nothing is optimised.
 func equal(_ bytes: UnsafeRawBufferPointer, _ expected: [UInt8]) -> Bool {
-  bytes.count == expected.count && expected.withUnsafeBytes { expected.isEmpty || memcmp(bytes.baseAddress!, $0.baseAddress!, $0.count) == 0 }
+  bytes.count == expected.count
+    && expected.withUnsafeBytes { expected.isEmpty || memcmp(bytes.baseAddress!, $0.baseAddress!, $0.count) == 0 }
 }
 
 func require(_ condition: Bool, _ what: @autoclosure () -> String) throws {
