@@ -62,4 +62,15 @@ extension File {
       }
     }
   }
+
+  /// Makes written bytes durable. Retries interrupted calls: nothing was given up by them.
+  package func synchronizeFully() throws(SystemError) {
+    while true {
+      do throws(SystemError) {
+        return try synchronize()
+      } catch {
+        if !error.isInterrupted { throw error }
+      }
+    }
+  }
 }

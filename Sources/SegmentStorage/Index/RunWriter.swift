@@ -277,7 +277,7 @@ struct RunWriter {
     let file = try fileSystem.open(temporary, .create)
     try file.truncate(to: 0)
     try file.writeFully(bytes, at: 0)
-    try file.synchronize()
+    try file.synchronizeFully()
     try file.close()
     try fileSystem.rename(temporary, to: "\(directory)/\(name)")
     try fileSystem.synchronizeDirectory(directory)

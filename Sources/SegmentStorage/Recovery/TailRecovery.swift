@@ -249,7 +249,7 @@ struct TailRecovery {
       cut.quarantine = try quarantine(segment, from: end, to: lastUsed)
       try io { () throws(SystemError) in
         try segment.file.truncate(to: UInt64(end))
-        try segment.file.synchronize()
+        try segment.file.synchronizeFully()
       }
     }
     report.cut = cut
@@ -289,7 +289,7 @@ struct TailRecovery {
     try io { () throws(SystemError) in
       let copy = try fileSystem.open(context.path(name), .createNew)
       try transfer(segment.file, from: start, to: end, into: copy, at: 0)
-      try copy.synchronize()
+      try copy.synchronizeFully()
       try copy.close()
       try fileSystem.synchronizeDirectory(context.path("quarantine"))
     }
@@ -347,11 +347,11 @@ struct TailRecovery {
       try copy.truncate(to: 0)
       try copy.writeFully(bytes.bytes, at: UInt64(Self.copyHeaderSize))
       try copy.writeFully(header.bytes, at: 0)
-      try copy.synchronize()
+      try copy.synchronizeFully()
       try copy.close()
       try fileSystem.synchronizeDirectory(context.path("quarantine"))
       try segment.file.writeFully(bytes.bytes, at: UInt64(start))
-      try segment.file.synchronize()
+      try segment.file.synchronizeFully()
       try fileSystem.remove(context.path(Self.copyName))
       try fileSystem.synchronizeDirectory(context.path("quarantine"))
     }
@@ -381,7 +381,7 @@ struct TailRecovery {
         checksum == CRC32C.checksum(content), offset >= UInt64(Format.pageSize), try active.file.size() >= offset
       {
         try active.file.writeFully(content, at: offset)
-        try active.file.synchronize()
+        try active.file.synchronizeFully()
       }
       try fileSystem.remove(path)
       try fileSystem.synchronizeDirectory(context.path("quarantine"))

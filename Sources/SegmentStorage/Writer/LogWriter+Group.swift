@@ -469,7 +469,7 @@ extension LogWriter {
     }
     do throws(SystemError) {
       try view.active.file.truncate(to: UInt64(end))
-      try view.active.file.synchronize()
+      try view.active.file.synchronizeFully()
     } catch {
       let failure = StorageError(
         .durabilityUnknown,

@@ -154,7 +154,7 @@ extension LogWriter {
     if isFlush {
       flushing.lock()
       do throws(SystemError) {
-        try segment.file.synchronize()
+        try segment.file.synchronizeFully()
       } catch {
         failure = error
         becomePoisoned(
@@ -201,7 +201,7 @@ extension LogWriter {
     try io { () throws(SystemError) in
       if try mark.segment.file.size() > UInt64(mark.end) {
         try mark.segment.file.truncate(to: UInt64(mark.end))
-        try mark.segment.file.synchronize()
+        try mark.segment.file.synchronizeFully()
       }
     }
     settleHead(mark)

@@ -76,7 +76,7 @@ extension StoreContext {
         let file = try fileSystem.open(temporary, .create)
         try file.truncate(to: 0)
         try file.writeFully(buffer.bytes, at: 0)
-        try file.synchronize()
+        try file.synchronizeFully()
         return file
       }
       // All that may fail comes before the segment has its name: from then on the one before it has ended.
@@ -188,7 +188,7 @@ extension LogWriter {
       throw StorageError(error)
     }
     do throws(SystemError) {
-      try pending.segment.file.synchronize()
+      try pending.segment.file.synchronizeFully()
     } catch {
       let failure = StorageError(
         .durabilityUnknown, "A flush of a finished segment failed. Close the store and open it again.",

@@ -317,7 +317,7 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
           + "decides.", file: poison.file, cause: poison.cause)
     }
     do throws(SystemError) {
-      try mark.segment.file.synchronize()
+      try mark.segment.file.synchronizeFully()
     } catch {
       let failure = StorageError(
         .durabilityUnknown,
@@ -366,7 +366,7 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
     defer { headLock.unlock() }
     guard headNeedsFlush else { return }
     do throws(SystemError) {
-      try headFile.synchronize()
+      try headFile.synchronizeFully()
       headNeedsFlush = false
     } catch {
       context.report.note("HEAD could not be flushed: \(error)")
