@@ -193,7 +193,7 @@ private struct Verifier {
     var events: UInt64 = 0
     context.keys.codec.withReader { states in
       for (index, record) in replayer.lastCommit.enumerated() {
-        if record.role == .event { events += 1 }
+        if record.role == .event, !record.flags.contains(.tombstone) { events += 1 }
         let entry = base + Format.frameHeaderSize + index * suite.tableEntrySize
         let length = Int(UInt32(littleEndian: entry.loadUnaligned(as: UInt32.self)))
         let partition = replayer.info.state.partitions[Int(record.partition)]
