@@ -1,3 +1,6 @@
+import EventSourcing
+import FoundationEssentials
+import Sealing
 import SegmentStorage
 
 /// Stores the events of an input, batch by batch: each batch is one commit, there wholly or not at all.
@@ -11,6 +14,7 @@ struct Importer: ~Copyable {
   private let store: SegmentStore
   private let partition: Partition
   private let options: ImportOptions
+  private let mapper: SequencedItemMapper
   private let commit: Commit
   private var parser = EventLineParser()
   private var output = OutputBuffer()
@@ -22,6 +26,7 @@ struct Importer: ~Copyable {
     self.store = store
     self.partition = partition
     self.options = options
+    mapper = SequencedItemMapper(application: partition.application, sealer: store.codec)
     commit = store.makeCommit()
   }
 
@@ -59,15 +64,27 @@ struct Importer: ~Copyable {
       result.skipped += 1
       return
     }
-    do throws(StorageError) {
-      try commit.add(
-        to: partition, originator: event.originator, position: event.position, topic: event.topic, state: event.state)
+    do {
+      try seal(event)
     } catch {
-      var failure = Failure(error)
+      guard var failure = Failure(known: error) else { throw error }
       failure.message = "Line \(number): \(failure.message)"
       throw failure
     }
     batch.add(event, line: number, keepsContents: options.skipsExisting)
+  }
+
+  /// Adds an event to the commit as an application would: sealed by the mapper with the store's own codec.
+  private func seal(_ event: EventLine) throws {
+    let (state, _) = try mapper.seal(
+      Array(event.state), topic: String(decoding: event.topic, as: UTF8.self), originatorID: event.originator.uuid,
+      position: Int(event.position))
+    try state.withUnsafeBytes { sealed in
+      let end = sealed.count - store.codec.tagLength
+      try commit.addSealed(
+        to: partition, originator: event.originator, position: event.position, topic: event.topic,
+        blob: UnsafeRawBufferPointer(rebasing: sealed[..<end]), tag: UnsafeRawBufferPointer(rebasing: sealed[end...]))
+    }
   }
 
   /// Whether an event is stored, or waits in this batch, with equal content.
@@ -196,5 +213,12 @@ extension Importer {
       let key = Key(originator: originator, position: position)
       return entries.last { $0.key == key }?.line
     }
+  }
+}
+
+extension OriginatorID {
+  /// The same 16 bytes as the application layer has them.
+  fileprivate var uuid: UUID {
+    withUnsafeBytes(of: (high.bigEndian, low.bigEndian)) { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
   }
 }
