@@ -28,17 +28,19 @@ public final class EpochRegistry: Sendable {
 
   private let state: Mutex<State>
   private let clock: @Sendable () -> UInt64
+  private let isReadOnly: Bool
   private let random: @Sendable (UnsafeMutableRawBufferPointer) throws(SealingError) -> Void
   /// Counts the times that the current epoch was replaced or retired: a writer that keeps a context asks this, not the lock.
   private let generation = Atomic<UInt64>(0)
 
-  /// An empty registry over an opened keyring. `clock` is monotonic, in nanoseconds; `random` fills salts.
+  /// An empty registry over an opened keyring. One that is read-only makes no epochs, whose numbers a writer may give too. `clock` is monotonic, in nanoseconds; `random` fills salts.
   public init(
-    keyring: Keyring, clock: @escaping @Sendable () -> UInt64,
+    keyring: Keyring, isReadOnly: Bool = false, clock: @escaping @Sendable () -> UInt64,
     random: @escaping @Sendable (UnsafeMutableRawBufferPointer) throws(SealingError) -> Void
   ) {
     state = Mutex(State(keyring: keyring))
     self.clock = clock
+    self.isReadOnly = isReadOnly
     self.random = random
   }
 
@@ -102,6 +104,9 @@ public final class EpochRegistry: Sendable {
 
   /// As `current`, with the generation that it is current in, for `isCurrent`.
   func currentWithGeneration() throws(SealingError) -> (keys: EpochKeys, generation: UInt64) {
+    guard !isReadOnly else {
+      throw SealingError(.keyUnavailable, "the store was opened for reading only: it seals nothing")
+    }
     let now = clock()
     return try locked { state throws(SealingError) in
       if let current = state.current, now < current.expiry, !current.isNearlyExhausted {

@@ -33,7 +33,6 @@ struct FrameHeader: Equatable, Sendable {
     var rawValue: UInt8
     /// An epoch frame: metadata of the following frames is sealed with this epoch.
     static let becomesCurrent = Flags(rawValue: 1)
-    static let known: Flags = [.becomesCurrent]
   }
 
   var type: UInt8

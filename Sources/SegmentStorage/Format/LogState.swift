@@ -17,12 +17,6 @@ struct LogState: Equatable, Sendable {
     var pipeline: UInt32
   }
 
-  /// Where a dictionary's frame stands in the segment.
-  struct DictionaryEntry: Equatable, Sendable {
-    var number: UInt32
-    var offset: UInt32
-  }
-
   /// Names of applications, upstreams and topics, by number.
   var names: [[UInt8]] = []
   var partitions: [PartitionEntry] = []
@@ -38,7 +32,7 @@ struct LogState: Equatable, Sendable {
   var documentVersion: Int64 = 0
   /// Notification IDs whose records were deleted, by partition, ascending: the holes that readers pass over.
   var deleted: [UInt32: [Int64]] = [:]
-  /// Microseconds since 1970 when the store was made: commit times count from here.
+  /// Microseconds since 1970 when the segment was begun: its commits' times count from here.
   var timeBase: Int64 = 0
 
   static let encodingVersion: UInt8 = 1

@@ -14,7 +14,6 @@ struct RecordFlags: OptionSet, Equatable {
   static let document = RecordFlags(rawValue: 1)
   /// The record at this position that stands before it in the log is deleted.
   static let tombstone = RecordFlags(rawValue: 2)
-  static let known: RecordFlags = [.document, .tombstone]
 }
 
 /// What records are found by: role, application and originator.

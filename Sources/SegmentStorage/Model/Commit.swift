@@ -249,6 +249,7 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
   }
 
   private func check(_ partition: Partition) throws(StorageError) {
+    guard context.isWritable else { throw .readOnly }
     guard partition.owner == partitionOwner else {
       throw StorageError(.invalidArgument, "The partition was handed out by another store.")
     }

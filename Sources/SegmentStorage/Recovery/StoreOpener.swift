@@ -257,7 +257,7 @@ struct StoreOpener {
     let keys: StoreKeys
     if let keyring {
       let epochs = EpochRegistry(
-        keyring: keyring, clock: { fileSystem.monotonicNanoseconds() },
+        keyring: keyring, isReadOnly: !isWritable, clock: { fileSystem.monotonicNanoseconds() },
         random: { (buffer) throws(SealingError) in
           do throws(SystemError) {
             try fileSystem.fillRandom(buffer)

@@ -139,7 +139,7 @@ extension LogWriter {
     var lastID: Int64
   }
 
-  private func partitionNumber(_ handle: Int) -> Int {
+  func partitionNumber(_ handle: Int) -> Int {
     if handle < partitionNumbers.count, partitionNumbers[handle] >= 0 { return Int(partitionNumbers[handle]) }
     let partition = partitions.partition(handle)
     let application = nameNumber(partition.name.bytes)
@@ -330,110 +330,6 @@ extension LogWriter {
       }
     }
     return receipt
-  }
-
-  // MARK: Conflicts and places
-
-  /// Checks that no position is taken, and enters the records' places into the index. They are hidden from readers until
-  /// the end of the log is moved behind them.
-  private func insertPlaces(_ commit: Commit, frameOffset: Int, link: LinkTag) throws(StorageError) {
-    var blobOffset =
-      frameOffset + Format.frameHeaderSize + commit.records.count * suite.tableEntrySize + metadata.count
-      + suite.tagSize
-    let index = view.index
-    view.lock.lock()
-    defer { view.lock.unlock() }
-    for number in commit.records.indices {
-      let record = commit.records[number]
-      let key = OriginatorKey(
-        originator: record.originator,
-        application: state.partitions[partitionNumber(Int(record.partition))].application, role: record.role)
-      let slot = try slot(of: key, isDocument: record.flags.contains(.document))
-      if !record.flags.contains(.document) {
-        let isThere = try liveRecord(record, key: key, slot: slot) != nil
-        if record.flags.contains(.tombstone) {
-          guard isThere else { throw Self.recordNotFound(record) }
-        } else if isThere {
-          throw .conflict(record.originator, record.position)
-        }
-      }
-      index.insert(
-        slot,
-        RecordLocation(
-          position: record.position, frameOffset: UInt32(frameOffset), blobOffset: UInt32(blobOffset),
-          recordIndex: UInt16(number), flags: record.flags))
-      blobOffset += record.blobLength
-    }
-    for section in sections where section.firstID > 0 {
-      index.noteFrame(
-        DirectoryEntry(
-          partition: UInt32(section.partition), epoch: builder.currentEpoch, firstID: section.firstID,
-          frameOffset: UInt32(frameOffset), link: link))
-    }
-  }
-
-  /// The record at a position, if there is one that is not deleted, and the part of the log it is in; `nil` for the active
-  /// segment's index in memory. Under the view's lock.
-  private func liveRecord(
-    _ record: Commit.Record, key: OriginatorKey, slot: Int
-  ) throws(StorageError) -> (part: SealedSegment?, location: RecordLocation)? {
-    let maxima = view.index.maxima(slot)
-    guard record.position <= maxima.anywhere else { return nil }
-    if let last = view.index.last(slot, position: record.position) {
-      return last.flags.contains(.tombstone) ? nil : (nil, last)
-    }
-    guard record.position <= maxima.sealed else { return nil }
-    let found = try unlocked { () throws(StorageError) in
-      try view.sealedRecord(key, position: record.position, locations: &locations)
-    }
-    return found.map { ($0.part, $0.location) }
-  }
-
-  private static func recordNotFound(_ record: Commit.Record) -> StorageError {
-    StorageError(
-      .recordNotFound, "Originator \(record.originator) has no record at position \(record.position).",
-      originator: record.originator, position: record.position)
-  }
-
-  /// Finds, for every tombstone of a commit, which notification is deleted with its record.
-  private func resolveTombstones(_ commit: Commit) throws(StorageError) {
-    deletions.removeAll(keepingCapacity: true)
-    for number in commit.records.indices where commit.records[number].flags.contains(.tombstone) {
-      let record = commit.records[number]
-      let key = OriginatorKey(
-        originator: record.originator,
-        application: state.partitions[partitionNumber(Int(record.partition))].application, role: record.role)
-      let (part, location): (SealedSegment?, RecordLocation) = try view.lock.withLock { () throws(StorageError) in
-        let slot = try slot(of: key, isDocument: false)
-        guard let live = try liveRecord(record, key: key, slot: slot) else { throw Self.recordNotFound(record) }
-        return (live.part, live.location)
-      }
-      // What stands in this very group is not there yet for anybody.
-      guard part != nil || Int(location.frameOffset) < view.writtenEnd else { throw Self.recordNotFound(record) }
-      let found = try view.recordPlace(location, in: part)
-      deletions[number] = (found.partition, found.notificationID)
-    }
-  }
-
-  /// The slot of a key, made if it has none, with what the runs hold of it. Under the view's lock, which is given up while
-  /// runs are searched: nobody else changes the index meanwhile.
-  private func slot(of key: OriginatorKey, isDocument: Bool) throws(StorageError) -> Int {
-    let index = view.index
-    let slot = index.slot(of: key)
-    guard slot < 0 || index.maxima(slot).sealed == ActiveIndex.unknownMaximum else { return slot }
-    // A document's version is new by construction.
-    let maximum: Int64 =
-      isDocument
-      ? -1 : try unlocked { () throws(StorageError) in try view.sealedMaximum(of: key, locations: &locations) }
-    if slot < 0 { return index.makeSlot(key, sealedMaximum: maximum) }
-    index.setSealedMaximum(slot, maximum)
-    return slot
-  }
-
-  private func unlocked<Result>(_ body: () throws(StorageError) -> Result) throws(StorageError) -> Result {
-    view.lock.unlock()
-    defer { view.lock.lock() }
-    return try body()
   }
 
   // MARK: Writing

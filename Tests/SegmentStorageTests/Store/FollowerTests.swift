@@ -1,0 +1,97 @@
+import StorageTestSupport
+import Testing
+
+@testable import SegmentStorage
+
+/// A store that is opened for reading beside its writer.
+@Suite struct FollowerTests {
+  @Test(arguments: [true, false])
+  func followsOverRolls(sealed: Bool) throws {
+    let directory = try TemporaryDirectory()
+    var fixture = StoreFixture(LinuxFileSystem(), path: "\(directory.path)/store", isSealed: sealed)
+    fixture.options.segmentSize = 64 << 10
+    fixture.options.hasMaintenanceThread = true
+    fixture.options.writesZerosAhead = true
+    let writer = try fixture.open()
+    let ward = try writer.partition(application: "ward")
+    let reader = try fixture.open(.read)
+    #expect(reader.openReport.hasWriter)
+    let sameWard = try reader.partition(application: "ward")
+    let follower = reader.makeNotificationReader(sameWard)
+    var seen: [Int64] = []
+    for number in 0..<90 {
+      try CrashPointTests.put(writer, ward, number)
+      if number % 4 == 3 {
+        #expect(try reader.refresh())
+        try follower.read {
+          #expect($0.state.elementsEqual(CrashPointTests.noise(Int($0.id - 1) / 3, Int($0.position))))
+          seen.append($0.id)
+          return true
+        }
+        #expect(seen == Array(1...Int64(number * 3 + 3)))
+        #expect(try reader.states(sameWard, number / 2).count == 3)
+      }
+    }
+    #expect(try writer.statistics().segments > 2)
+    #expect(try !reader.wait(milliseconds: 20) || reader.lastNotificationID(sameWard) == 270)
+    let thread = EngineThread { try? CrashPointTests.put(writer, ward, 90) }
+    #expect(try reader.wait(milliseconds: 20_000))
+    thread.join()
+    #expect(reader.lastNotificationID(sameWard) == 273)
+    #expect(throws: StorageError.self) { try reader.put(sameWard, 1, 0...0) }
+    // A second writer is refused while the first one lives, and nothing is waited for.
+    #expect(try storageCode { _ = try fixture.open(.write) } == .locked)
+    try writer.close()
+    let next = try fixture.open(.write)
+    try CrashPointTests.put(next, try next.partition(application: "ward"), 91)
+    #expect(try reader.refresh())
+    #expect(reader.lastNotificationID(sameWard) == 276)
+    try next.close()
+    try reader.close()
+  }
+
+  /// What is written and not flushed is seen by the writer's own reads by originator, and by nobody else.
+  @Test func neverPassesTheDurableMark() throws {
+    let files = SimulatedFileSystem(seed: 3)
+    var fixture = StoreFixture(files)
+    fixture.options.durability = .none
+    let writer = try fixture.open()
+    let ward = try writer.partition(application: "ward")
+    try writer.put(ward, 1, 0...1)
+    try writer.flush()
+    let reader = try fixture.open(.read)
+    let sameWard = try reader.partition(application: "ward")
+    try writer.put(ward, 1, 2...3)
+    try reader.refresh()
+    #expect(try writer.states(ward, 1).count == 4)
+    #expect(writer.lastNotificationID(ward) == 2)
+    #expect(try writer.notifications(ward).count == 2)
+    #expect(try reader.states(sameWard, 1).count == 2)
+    #expect(try reader.notifications(sameWard).count == 2)
+    try writer.flush()
+    #expect(writer.lastNotificationID(ward) == 4)
+    #expect(try reader.refresh())
+    #expect(try reader.notifications(sameWard).count == 4)
+    try writer.close()
+    try reader.close()
+  }
+
+  /// A reader leaves every file as it is, and works where nothing can be written.
+  @Test(arguments: [true, false])
+  func readsOnReadOnlyMedia(sealed: Bool) throws {
+    let files = SimulatedFileSystem(seed: 3)
+    let fixture = StoreFixture(files, isSealed: sealed)
+    let writer = try fixture.open()
+    try writer.put(try writer.partition(application: "ward"), 1, 0...9)
+    let left = files.clone()
+    try writer.close()
+    for store in [files, left] {
+      let before = store.allContents()
+      store.crashAfter(operation: 0)
+      let reader = try fixture.over(store).open(.read)
+      #expect(try reader.notifications(try reader.partition(application: "ward")).count == 10)
+      try reader.close()
+      #expect(store.allContents() == before)
+    }
+  }
+}
