@@ -22,6 +22,12 @@ int closeroll_try_lock(int descriptor) {
   return errno == EAGAIN || errno == EACCES ? 0 : -1;
 }
 
+void closeroll_unlock(int descriptor) {
+  struct flock lock = whole_file();
+  lock.l_type = F_UNLCK;
+  (void)fcntl(descriptor, F_OFD_SETLK, &lock);
+}
+
 int closeroll_is_locked_by_another(int descriptor) {
   struct flock lock = whole_file();
   if (fcntl(descriptor, F_OFD_GETLK, &lock) != 0) return -1;

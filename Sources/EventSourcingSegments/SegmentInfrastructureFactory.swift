@@ -45,7 +45,8 @@ public final class SegmentInfrastructureFactory: InfrastructureFactory {
   }
 
   /// The store's codec: states are sealed in the caller's task, before any lock is taken.
-  public var stateSealer: (any StateSealer)? { store.codec }
+  /// A store that was opened for reading seals nothing: `nil`.
+  public var stateSealer: (any StateSealer)? { store.isReadOnly ? nil : store.codec }
 
   /// Flushes and closes the store, if this factory opened it.
   public func close() async throws {

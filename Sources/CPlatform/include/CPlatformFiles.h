@@ -8,6 +8,10 @@
 /// Returns 1 when taken, 0 when another open file holds it, -1 and `errno` otherwise.
 int closeroll_try_lock(int descriptor);
 
+/// Gives the lock of this open file description back. A child process that was forked and has not reached `exec` yet shares
+/// the description, and would keep the lock beyond a mere close.
+void closeroll_unlock(int descriptor);
+
 /// Asks whether another open file description holds a lock on the file. Returns 1 or 0, or -1 and `errno`.
 int closeroll_is_locked_by_another(int descriptor);
 

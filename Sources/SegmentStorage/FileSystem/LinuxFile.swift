@@ -12,6 +12,7 @@ final class LinuxFile: File {
   private let descriptor: Int32
   /// Set once. New calls are turned away by it, so that a stream of readers cannot keep ``close()`` waiting.
   private let isClosing = Atomic<Bool>(false)
+  private let holdsLock = Atomic<Bool>(false)
   private let life = DescriptorLife()
 
   /// Takes over the descriptor.
@@ -54,7 +55,9 @@ final class LinuxFile: File {
   }
 
   func tryLock() throws(SystemError) -> Bool {
-    try useRetrying("fcntl(F_OFD_SETLK)") { closeroll_try_lock($0) } == 1
+    let isLocked = try useRetrying("fcntl(F_OFD_SETLK)") { closeroll_try_lock($0) } == 1
+    if isLocked { holdsLock.store(true, ordering: .releasing) }
+    return isLocked
   }
 
   func isLockedByAnother() throws(SystemError) -> Bool {
@@ -75,6 +78,7 @@ final class LinuxFile: File {
   func close() throws(SystemError) {
     guard !isClosing.exchange(true, ordering: .acquiringAndReleasing) else { return }
     life.waitForUsers()
+    if holdsLock.load(ordering: .acquiring) { closeroll_unlock(descriptor) }
     // Linux frees the descriptor even when `close` reports an error, EINTR included: never called twice.
     let result = Glibc.close(descriptor)
     let code = errno

@@ -52,6 +52,9 @@ public final class SegmentStore: Sendable {
   /// Whether what users write is sealed.
   public var isSealed: Bool { context.keys.suite != .plain }
 
+  /// Whether the store was opened for reading only.
+  public var isReadOnly: Bool { !context.isWritable }
+
   /// The store's own codec: what it seals can be added with ``Commit/addSealed(_:to:originator:position:topic:blob:tag:isNotifiable:causalDependencies:)``.
   public var codec: StateCodec { context.keys.codec }
 
