@@ -5,7 +5,7 @@ import Testing
 /// The README shows code that is compiled and run here.
 @Suite struct ReadmeTests {
   /// The package's directory, from where this file is.
-  private static func file(_ path: String, from here: String = #filePath) throws -> String {
+  static func file(_ path: String, from here: String = #filePath) throws -> String {
     var url = URL(fileURLWithPath: here)
     for _ in 0..<3 { url.deleteLastPathComponent() }
     return String(decoding: try Data(contentsOf: url.appending(path: path)), as: UTF8.self)
