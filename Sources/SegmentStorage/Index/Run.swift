@@ -192,7 +192,7 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
   }
 
   /// Whether the filter has seen the fingerprint; `false` is certain.
-  private func mayContain(_ fingerprint: UInt64) throws(StorageError) -> Bool {
+  func mayContain(_ fingerprint: UInt64) throws(StorageError) -> Bool {
     let (block, bits) = RunFormat.filterBits(fingerprint, blocks: UInt32(filterBlocks))
     let page = try page(filterPage + block / RunFormat.filterBlocksPerPage)
     let start = (block % RunFormat.filterBlocksPerPage) * RunFormat.filterBlockSize

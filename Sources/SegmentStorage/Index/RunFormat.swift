@@ -27,7 +27,7 @@
 /// bytes per fingerprint. *Info*: the ``SegmentInfo`` at the covered end, sealed.
 enum RunFormat {
   static let magic: UInt64 = 0x5844_494E_5552_4C43  // "CLRUNIDX", little-endian
-  static let version: UInt16 = 1
+  static let version: UInt16 = 2
   static let payload = Format.pageSize - 8
   static let originatorSize = 16
   static let originatorsPerPage = payload / originatorSize
@@ -61,7 +61,7 @@ enum RunFormat {
   /// The block of the filter for a fingerprint, and six bits in it.
   @inline(__always)
   static func filterBits(_ fingerprint: UInt64, blocks: UInt32) -> (block: Int, bits: InlineArray<6, UInt16>) {
-    let block = Int((fingerprint >> 32) &* UInt64(blocks) >> 32)
+    let block = Int(((fingerprint >> 32) &* UInt64(blocks)) >> 32)
     var mixed = (fingerprint ^ (fingerprint >> 29)) &* 0xBF58_476D_1CE4_E5B9
     mixed ^= mixed >> 32
     var bits = InlineArray<6, UInt16>(repeating: 0)

@@ -1,0 +1,88 @@
+import StorageTestSupport
+import Testing
+
+@testable import SegmentStorage
+
+@Suite struct RunTests {
+  /// A store with one finished segment that has many originators, and its path.
+  static func store(_ count: Int, on files: SimulatedFileSystem) throws -> (SegmentStore, Partition) {
+    var fixture = StoreFixture(files)
+    fixture.options.segmentSize = 1 << 20
+    let store = try fixture.open()
+    let ward = try store.partition(application: "ward")
+    var number = 0
+    while number < count {
+      let commit = store.makeCommit()
+      for _ in 0..<100 {
+        let state = stateBytes(number, 0)
+        try state.withUnsafeBytes { state in
+          try commit.add(
+            to: ward, originator: originator(number), position: 0, topic: UnsafeRawBufferPointer(start: nil, count: 0),
+            state: state)
+        }
+        number += 1
+      }
+      try store.append(commit)
+    }
+    return (store, ward)
+  }
+
+  @Test func filterSpreadsOverItsBlocks() {
+    var seen = Set<Int>()
+    for number in 0..<4096 {
+      let fingerprint = (UInt64(number) << 52) | 12345
+      let block = RunFormat.filterBits(fingerprint, blocks: 64).block
+      #expect(block == number / 64)
+      seen.insert(block)
+    }
+    #expect(seen.count == 64)
+  }
+
+  /// The filter of every run answers "maybe" for all that is there, and "no" for nearly all that is not.
+  @Test func filterTellsWhatIsNotThere() throws {
+    let (store, _) = try Self.store(30_000, on: SimulatedFileSystem(seed: 1))
+    defer { try? store.close() }
+    let keys = store.context.keys.index
+    let application = Array("ward".utf8)
+    var runs = 0
+    var indexed = 0
+    for segment in store.view.sealed {
+      for case .run(let run) in try segment.loadIndex().parts {
+        runs += 1
+        var maybe = 0
+        for number in 0..<60_000 {
+          let fingerprint = application.withUnsafeBytes {
+            keys.fingerprint(.event, application: $0, originator(number))
+          }
+          var places = ContiguousArray<RecordLocation>()
+          try run.collect(fingerprint, into: &places)
+          let may = try run.mayContain(fingerprint)
+          if !places.isEmpty { indexed += 1 } else if may { maybe += 1 }
+          #expect(may || places.isEmpty)
+        }
+        #expect(maybe < 60_000 / 20, "\(maybe) of those that are not there")
+      }
+    }
+    #expect(runs > 0 && indexed > 10_000)
+  }
+
+  /// A run that another version wrote is not trusted, but written anew.
+  @Test func runOfAnotherVersion() throws {
+    let files = SimulatedFileSystem(seed: 2)
+    let (store, _) = try Self.store(30_000, on: files)
+    try store.close()
+    let name = "index-00000001-00000001.run"
+    let file = try files.open("store/\(name)", .readWrite)
+    try [UInt8(1)].withUnsafeBytes { try file.writeFully($0, at: 8) }
+    try file.close()
+    let again = try StoreFixture(files).open()
+    let ward = try again.partition(application: "ward")
+    #expect(again.view.sealed.count >= 1)
+    for number in stride(from: 0, to: 30_000, by: 997) { #expect(try again.states(ward, number).count == 1) }
+    try again.close()
+    let mended = try files.open("store/\(name)", .read)
+    var version = [UInt8](repeating: 0, count: 2)
+    _ = try version.withUnsafeMutableBytes { try mended.readFully(into: $0, at: 8) }
+    #expect(version == [2, 0])
+  }
+}
