@@ -33,7 +33,7 @@ extension Benchmark {
       columns: Self.latencies, places: 1)
     section.add("replay", "replay", values)
     section.add("floor", "opening the same states alone", bareValues)
-    section.add("ratio", "replay, as a multiple of that", zip(values, bareValues).map(/), places: 2)
+    section.add("ratio", "replay, as a multiple of that", Self.ratios(values, bareValues), places: 2)
     report.sections.append(section)
     report.facts.append(("events_per_originator", Numbers.json(perOriginator)))
   }

@@ -74,4 +74,11 @@ final class Benchmark {
     let sorted = samples.percentiles([0, 1])
     return [samples.median, sorted[0], sorted[1]]
   }
+
+  /// One latency as a multiple of another, at each share but the largest: two single outliers have nothing in common.
+  static func ratios(_ values: [Double], _ floor: [Double]) -> [Double] {
+    var ratios = zip(values, floor).map { $0 / $1 }
+    if !ratios.isEmpty { ratios[ratios.count - 1] = .nan }
+    return ratios
+  }
 }

@@ -3,14 +3,12 @@ import Glibc
 /// The floor of a durable append: as many bytes written into a file of zeros, and flushed, with nothing around it.
 struct RawWrites: ~Copyable {
   private let descriptor: Int32
-  private let size: Int
   private let room: Int
   private var offset = 0
   private var bytes: [UInt8]
 
-  /// Makes the file with room for so many writes, zeros on the device.
+  /// Makes the file with room for so many writes of at most this size, zeros on the device.
   init(path: String, size: Int, count: Int) throws {
-    self.size = size
     room = (size + 7) / 8 * 8 * count
     bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 167 &+ 13) }
     descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
@@ -27,9 +25,11 @@ struct RawWrites: ~Copyable {
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
-  /// Writes and flushes so often; gives the microseconds of each.
-  mutating func run(_ count: Int) throws -> Samples {
+  /// Writes so many bytes and flushes, so often; gives the microseconds of each.
+  mutating func run(_ count: Int, size: Int) throws -> Samples {
     var samples = Samples()
+    let size = min(size, bytes.count)
+    if offset + size > room { offset = 0 }
     for _ in 0..<count {
       bytes[0] &+= 1
       let start = Clock.nanoseconds()
