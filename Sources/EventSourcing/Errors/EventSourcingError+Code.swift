@@ -11,6 +11,7 @@ extension EventSourcingError {
       case topicUnknown, topicDuplicate, reservedProperty, upcastMissing
       case encoding, decoding
       case timeout
+      case promptFailed, causalDependencyFailed
       case programming, operational
     }
 
@@ -52,6 +53,10 @@ extension EventSourcingError {
     public static let decoding = Code(.decoding)
     /// What was waited for did not come in time.
     public static let timeout = Code(.timeout)
+    /// What was to be saved is saved, but a follower that was prompted for it failed; the cause says why.
+    public static let promptFailed = Code(.promptFailed)
+    /// An event that must be processed before this one was not processed yet: try again later.
+    public static let causalDependencyFailed = Code(.causalDependencyFailed)
     /// A mistake of the program: a wrong argument, use after close.
     public static let programming = Code(.programming)
     /// The store could not do it now: a database or file error that is nobody's mistake.
