@@ -10,4 +10,12 @@ import Testing
       return { try fixture.factory() }
     }.check(rule)
   }
+
+  @Test(arguments: ProcessContract<SegmentInfrastructureFactory>.rules)
+  func processes(rule: String) async throws {
+    try await ProcessContract {
+      let fixture = try SegmentStoreFixture()
+      return { try fixture.factory() }
+    }.check(rule)
+  }
 }
