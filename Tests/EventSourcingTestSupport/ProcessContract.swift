@@ -161,12 +161,13 @@ extension ProcessContract {
     try requireEqual(try await core.run(), 0, "And no more")
     let example = try await core.repository.get(Example.self, id)
     try requireEqual(example.isMovedOn, appliesToGenerated, "Whether it moved on")
+    let recorded = try RecordedScenarios()
+    let scenario = appliesToGenerated ? "command_saga_apply_policy" : "command_saga"
     try requireEqual(
-      try await logged(core),
-      appliesToGenerated
-        ? ["1 ExampleAggregate.Created 0", "2 AggregateRoot.Created 0", "3 ExampleAggregate.MovedOn 1"]
-        : ["1 ExampleAggregate.Created 0"], "The log of examples")
-    try requireEqual(try await core.records.maxTrackingID(upstream: "commandprocess"), 1, "The position")
+      try await RecordedScenarios.events(commands, core), try recorded.rows(scenario, "events"), "The events")
+    try requireEqual(
+      try await RecordedScenarios.tracking(of: core, upstreams: ["commandprocess"]),
+      try recorded.rows(scenario, "tracking"), "The positions")
     if let secondID = example.secondID {
       try require(try await core.repository.contains(Second.self, secondID), "The second one is there")
     }
