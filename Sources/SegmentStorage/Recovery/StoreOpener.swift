@@ -24,26 +24,21 @@ extension SegmentStore {
     guard !trimmed.isEmpty, !trimmed.utf8.contains(0) else {
       throw StorageError(.invalidArgument, "A store's path must not be empty.")
     }
-    // Beside a writer, a segment may appear or a run vanish between two looks: look again.
-    for _ in 0..<(options.access == .read ? 5 : 0) {
-      do throws(StorageError) {
-        var opener = StoreOpener(directory: trimmed, key: key, options: options)
-        return try opener.open()
-      } catch {
-        guard error.code == .olderThanHead || error.cause?.isNotFound == true else { throw error }
-      }
-    }
+    // A writer goes on while a reader looks at one file after the other: a segment appears, a run vanishes, frames stand
+    // where there were none. What does not fit is looked at again. There may have been a writer that is gone by now; what
+    // nobody changes is the same each time.
     var attempts = options.access == .read ? 10 : 1
+    var attemptsWithoutWriter = 3
     while true {
       var opener = StoreOpener(directory: trimmed, key: key, options: options)
       do throws(StorageError) {
         return try opener.open()
       } catch {
-        // A writer goes on while a reader looks at one file after the other: what does not fit is looked at again.
         attempts -= 1
-        guard attempts > 0, [.damaged, .olderThanHead, .inputOutput].contains(error.code), opener.hasWriter() else {
-          throw error
-        }
+        if !opener.hasWriter() { attemptsWithoutWriter -= 1 }
+        let mayPass =
+          [.damaged, .olderThanHead, .inputOutput].contains(error.code) || error.cause?.isNotFound == true
+        guard attempts > 0, attemptsWithoutWriter > 0, mayPass else { throw error }
       }
     }
   }
