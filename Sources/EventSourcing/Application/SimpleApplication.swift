@@ -90,7 +90,8 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
     self.cache = cache
     self.eventStore = eventStore
     notificationLog = try RecordManagerNotificationLog(records, sectionSize: configuration.sectionSize)
-    self.repository = Repository(eventStore: eventStore, cache: cache)
+    let snapshots = try await SnapshotStrategy(configuration, factory: factory, for: eventStore)
+    self.repository = Repository(eventStore: eventStore, cache: cache, snapshots: snapshots)
   }
 
   /// Saves the pending events of aggregates, all or none, in one atomic write.
@@ -127,6 +128,7 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
       // What happened meanwhile is not saved: such a value is not for the cache.
       if let cache, aggregate.pendingEvents.isEmpty { aggregate.put(in: cache) }
     }
+    await repository.takeSnapshots(after: events)
     return ids
   }
 
