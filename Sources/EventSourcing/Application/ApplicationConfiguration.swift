@@ -25,6 +25,9 @@ public struct ApplicationConfiguration: Sendable {
   public var topicSubstitutions: [String: String]
   /// Whether the application keeps snapshots, and when it takes them; nil (the default) for none.
   public var snapshotting: SnapshottingPolicy?
+  /// The types of events that the application stores, and with each the event that discards its aggregate; nil (the default)
+  /// for all. Saving another one is an error.
+  public var persistedEventTypes: [any AggregateEvent.Type]?
 
   /// Describes an application.
   public init(
@@ -32,7 +35,7 @@ public struct ApplicationConfiguration: Sendable {
     sortsKeys: Bool = false, usesCache: Bool = false, cacheCapacity: Int = 10_000,
     sectionSize: Int = defaultSectionSize,
     aggregates: [any Aggregate.Type] = [], topicSubstitutions: [String: String] = [:],
-    snapshotting: SnapshottingPolicy? = nil
+    snapshotting: SnapshottingPolicy? = nil, persistedEventTypes: [any AggregateEvent.Type]? = nil
   ) {
     self.name = name
     self.pipelineID = pipelineID
@@ -45,5 +48,6 @@ public struct ApplicationConfiguration: Sendable {
     self.aggregates = aggregates
     self.topicSubstitutions = topicSubstitutions
     self.snapshotting = snapshotting
+    self.persistedEventTypes = persistedEventTypes
   }
 }

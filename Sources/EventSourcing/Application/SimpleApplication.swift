@@ -62,6 +62,7 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
 
   private let lifetime = Lifetime()
   private let cache: AggregateCache?
+  private let persistence: PersistencePolicy
 
   /// Makes an application over the store of a factory.
   ///
@@ -87,6 +88,7 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
     let eventStore = EventStore(records: records, mapper: mapper, topics: topics, lifetime: lifetime)
     self.configuration = configuration
     self.factory = factory
+    persistence = PersistencePolicy(configuration.persistedEventTypes)
     self.cache = cache
     self.eventStore = eventStore
     notificationLog = try RecordManagerNotificationLog(records, sectionSize: configuration.sectionSize)
@@ -102,7 +104,9 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
   /// - Returns: The notification ID of each event, in the order of the aggregates and their events; nil for one that is not
   ///   notifiable.
   /// - Throws: ``EventSourcingError/Code/recordConflict`` if another writer was faster; ``EventSourcingError/Code/topicDuplicate``
-  ///   if a type that is first used here has a topic of another; what the store throws.
+  ///   if a type that is first used here has a topic of another; ``EventSourcingError/Code/programming`` for an event that is
+  ///   not among ``ApplicationConfiguration/persistedEventTypes``; what the store throws; and, although the events are
+  ///   stored, ``EventSourcingError/Code/handlerFailed``.
   @discardableResult
   public func save(_ aggregates: [AnyAggregateRoot]) async throws -> [Int?] {
     try lifetime.requireOpen()
@@ -115,6 +119,7 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
       if !isAgain { events.append(contentsOf: aggregate.pendingEvents) }
     }
     guard !events.isEmpty else { return [] }
+    try persistence.require(events)
     let stored = try eventStore.storedEvents(from: events)
     let ids: [Int?]
     do {
@@ -128,7 +133,8 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
       // What happened meanwhile is not saved: such a value is not for the cache.
       if let cache, aggregate.pendingEvents.isEmpty { aggregate.put(in: cache) }
     }
-    await repository.takeSnapshots(after: events)
+    await takeSnapshots(after: events)
+    try await publisher.publishSaved(events)
     return ids
   }
 

@@ -11,6 +11,7 @@ extension EventSourcingError {
       case topicUnknown, topicDuplicate, reservedProperty, upcastMissing
       case encoding, decoding
       case timeout
+      case handlerFailed, eventHandlersNotEmpty
       case programming, operational
     }
 
@@ -52,6 +53,10 @@ extension EventSourcingError {
     public static let decoding = Code(.decoding)
     /// What was waited for did not come in time.
     public static let timeout = Code(.timeout)
+    /// Events are saved, but a handler that was subscribed to them failed; the error that it threw is the cause.
+    public static let handlerFailed = Code(.handlerFailed)
+    /// Handlers are subscribed where none should be left.
+    public static let eventHandlersNotEmpty = Code(.eventHandlersNotEmpty)
     /// A mistake of the program: a wrong argument, use after close.
     public static let programming = Code(.programming)
     /// The store could not do it now: a database or file error that is nobody's mistake.

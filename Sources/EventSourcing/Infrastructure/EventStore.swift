@@ -14,6 +14,8 @@ public struct EventStore<Records: RecordManager>: Sendable {
   public let mapper: SequencedItemMapper
   /// The types that are read.
   public let topics: TopicRegistry
+  /// Calls handlers for what is saved through an application. Storing events here calls none.
+  public let publisher = EventPublisher()
   let lifetime: Lifetime
 
   /// Makes an event store of its own, outside an application.
