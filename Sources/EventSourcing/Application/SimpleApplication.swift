@@ -60,7 +60,7 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
   /// What followers read: the application's notifications, in its pipeline.
   public let notificationLog: RecordManagerNotificationLog<Factory.Records>
 
-  private let lifetime = Lifetime()
+  private let lifetime: Lifetime
   private let cache: AggregateCache?
   private let persistence: PersistencePolicy
 
@@ -75,6 +75,7 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
     guard !configuration.name.isEmpty, configuration.name.utf8.count <= 255 else {
       throw EventSourcingError(.programming, "An application's name must have 1 to 255 bytes.")
     }
+    let lifetime = Lifetime()
     let topics = TopicRegistry(substitutions: configuration.topicSubstitutions)
     for type in configuration.aggregates { try topics.register(type) }
     let isPortable = configuration.cipher != nil || configuration.compressor != nil
@@ -88,12 +89,45 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
     let eventStore = EventStore(records: records, mapper: mapper, topics: topics, lifetime: lifetime)
     self.configuration = configuration
     self.factory = factory
+    self.lifetime = lifetime
     persistence = PersistencePolicy(configuration.persistedEventTypes)
     self.cache = cache
     self.eventStore = eventStore
-    notificationLog = try RecordManagerNotificationLog(records, sectionSize: configuration.sectionSize)
+    notificationLog = try RecordManagerNotificationLog(
+      records, sectionSize: configuration.sectionSize, lifetime: lifetime)
     let snapshots = try await SnapshotStrategy(configuration, factory: factory, for: eventStore)
     self.repository = Repository(eventStore: eventStore, cache: cache, snapshots: snapshots)
+  }
+
+  /// The same application in another pipeline.
+  private init(_ other: SimpleApplication<Factory>, records: Factory.Records) throws {
+    configuration = {
+      var configuration = other.configuration
+      configuration.pipelineID = records.partition.pipelineID
+      return configuration
+    }()
+    factory = other.factory
+    lifetime = other.lifetime
+    cache = other.cache
+    persistence = other.persistence
+    eventStore = EventStore(other.eventStore, records: records)
+    repository = Repository(eventStore: eventStore, cache: other.cache, snapshots: other.repository.snapshots)
+    notificationLog = try RecordManagerNotificationLog(
+      records, sectionSize: configuration.sectionSize, lifetime: lifetime)
+  }
+
+  /// The same application, writing in another pipeline: its saves get that pipeline's notification IDs, and its notification
+  /// log is that pipeline's.
+  ///
+  /// Aggregates are in no pipeline: each application object loads and saves all of them. Cache, handlers and snapshots are
+  /// shared, and so is the store: closing one closes both.
+  ///
+  /// - Throws: ``EventSourcingError/Code/programming`` if the application is closed, or the store has no such pipeline.
+  public func inPipeline(_ pipelineID: Int) async throws -> SimpleApplication<Factory> {
+    try lifetime.requireOpen()
+    let records = try await factory.recordManager(
+      for: RecordPartition(application: configuration.name, pipelineID: pipelineID))
+    return try SimpleApplication(self, records: records)
   }
 
   /// Saves the pending events of aggregates, all or none, in one atomic write.
@@ -136,6 +170,21 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
     await takeSnapshots(after: events)
     try await publisher.publishSaved(events)
     return ids
+  }
+
+  /// Makes room for the application's records, where a store needs that; the stores of this package do not. Again has no effect.
+  public func setUp() async throws {
+    try lifetime.requireOpen()
+    try await factory.setUp(application: name)
+  }
+
+  /// Removes all records of the application, in all pipelines, and goes on empty. Handlers stay.
+  ///
+  /// - Throws: ``EventSourcingError/Code/programming`` if the store cannot do that: segments are only ever appended to.
+  public func drop() async throws {
+    try lifetime.requireOpen()
+    try await factory.drop(application: name)
+    cache?.removeAll()
   }
 
   /// Closes the application and its store. Again has no effect. Whatever is used afterwards throws
