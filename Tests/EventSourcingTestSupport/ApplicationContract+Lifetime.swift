@@ -124,5 +124,5 @@ extension ApplicationContract {
 
 private struct Nothing: Projection {
   let name = "nothing"
-  func process(_ notification: SubscribedEvent, _ view: ProjectionView) async throws {}
+  func process(_ notification: SubscribedEvent, _ view: DocumentView) async throws {}
 }

@@ -4,6 +4,7 @@
   import Foundation
 #endif
 public import EventSourcing
+import Synchronization
 
 /// What snapshots hold to over every store. Each rule begins with a new, empty store.
 public struct SnapshotContract<Factory: InfrastructureFactory> {
@@ -32,6 +33,7 @@ public struct SnapshotContract<Factory: InfrastructureFactory> {
       "a snapshot that cannot be written stops no save": { $0.unwritable },
       "snapshots have the stored form": { $0.storedForm },
       "portable ciphers and compressors work": { $0.portable },
+      "a process application takes them after each notification": { $0.processing },
       "64 tasks meet periods at once": { $0.concurrency },
     ]
   }
@@ -210,6 +212,31 @@ public struct SnapshotContract<Factory: InfrastructureFactory> {
     }
   }
 
+  /// A process application with a period of 2 whose policy brings a patient to version 1.
+  private func processing(_ open: Opener) async throws {
+    let factory = try await open()
+    let configuration = ApplicationConfiguration(
+      name: "ward", aggregates: [Inpatient.self], snapshotting: SnapshottingPolicy(period: 2))
+    let seen = Counter()
+    let app = try await ProcessApplication(configuration, factory: factory) { repository, event in
+      guard event.payload is Inpatient.Admitted else { return }
+      try await repository.get(Inpatient.self, event.originatorID).measure(37)
+    }
+    try app.follow(app)
+    app.subscribe { events in seen.add(events.count) }
+    let patient = try admit()
+    try await app.save(patient)
+    try require(try await app.repository.snapshots?.snapshot(of: patient.id) == nil, "none yet")
+    try requireEqual(try await app.run(), 2, "the notifications that were processed")
+    let snapshot = try await app.repository.snapshots?.snapshot(of: patient.id)
+    try requireEqual(snapshot?.originatorVersion, 1, "the snapshot")
+    try require(try await app.repository.snapshots?.snapshot(of: patient.id, lt: 1) == nil, "none before it")
+    try requireEqual(try await app.repository.get(Inpatient.self, patient.id).temperatures, [37], "the state")
+    try requireEqual(seen.total, 2, "handlers are called for what is saved and for what is processed")
+    try await app.close()
+    try await factory.close()
+  }
+
   private func concurrency(_ open: Opener) async throws {
     try await withApplication(open) { app in
       try await withThrowingTaskGroup(of: Void.self) { group in
@@ -234,4 +261,11 @@ public struct SnapshotContract<Factory: InfrastructureFactory> {
       try require(app.repository.snapshots?.lastFailure == nil, "nothing failed")
     }
   }
+}
+
+/// A number that tasks add to.
+private final class Counter: Sendable {
+  private let value = Mutex(0)
+  var total: Int { value.withLock { $0 } }
+  func add(_ number: Int) { value.withLock { $0 += number } }
 }

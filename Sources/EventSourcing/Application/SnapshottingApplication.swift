@@ -1,4 +1,5 @@
-/// An application that takes snapshots of its aggregates: a ``SimpleApplication`` whose configuration says so.
+/// An application that takes snapshots of its aggregates: a ``SimpleApplication`` whose configuration says so. So does that of
+/// a ``ProcessApplication``.
 ///
 /// ```swift
 /// let bank = try await SnapshottingApplication(

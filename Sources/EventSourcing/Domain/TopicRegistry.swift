@@ -65,6 +65,9 @@ public final class TopicRegistry: Sendable {
   /// The topics that are known, in no particular order.
   public var topics: [String] { contents.withLock { Array($0.entries.keys) } }
 
+  /// Whether a topic names a registered type, under its name now or an old one.
+  func knows(_ topic: String) -> Bool { contents.withLock { $0.entries[substitutions[topic] ?? topic] != nil } }
+
   /// Reads a stored event of whatever type its topic names.
   func event(topic: String, state: UnsafeRawBufferPointer, originatorID: UUID, position: Int) throws -> DomainEvent {
     let name = substitutions[topic] ?? topic

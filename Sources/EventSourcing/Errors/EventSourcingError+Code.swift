@@ -12,6 +12,7 @@ extension EventSourcingError {
       case encoding, decoding
       case timeout
       case handlerFailed, eventHandlersNotEmpty
+      case promptFailed, causalDependencyFailed
       case programming, operational
     }
 
@@ -57,6 +58,10 @@ extension EventSourcingError {
     public static let handlerFailed = Code(.handlerFailed)
     /// Handlers are subscribed where none should be left.
     public static let eventHandlersNotEmpty = Code(.eventHandlersNotEmpty)
+    /// What was to be saved is saved, but a follower that was prompted for it failed; the cause says why.
+    public static let promptFailed = Code(.promptFailed)
+    /// An event that must be processed before this one was not processed yet: try again later.
+    public static let causalDependencyFailed = Code(.causalDependencyFailed)
     /// A mistake of the program: a wrong argument, use after close.
     public static let programming = Code(.programming)
     /// The store could not do it now: a database or file error that is nobody's mistake.

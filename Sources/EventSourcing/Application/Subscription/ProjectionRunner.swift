@@ -106,7 +106,7 @@ public final class ProjectionRunner<P: Projection, Upstream: NotificationRecordM
   private func take(_ page: [EventNotification]) async throws {
     guard let last = page.last else { return }
     let records = records
-    let view = ProjectionView { try await records.document($0) }
+    let view = DocumentView { try await records.document($0) }
     for notification in page {
       if let topics = projection.topics, !topics.contains(notification.event.topic) { continue }
       let event = try events.event(from: notification.event)
