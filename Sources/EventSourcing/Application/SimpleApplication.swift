@@ -84,9 +84,10 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
   /// What followers read: the application's notifications, in its pipeline.
   public let notificationLog: RecordManagerNotificationLog<Factory.Records>
 
-  private let lifetime = Lifetime()
-  private let prompts = PromptPublisher()
+  private let lifetime: Lifetime
+  private let prompts: PromptPublisher
   private let cache: AggregateCache?
+  private let persistence: PersistencePolicy
 
   /// Makes an application over the store of a factory.
   ///
@@ -99,6 +100,7 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
     guard !configuration.name.isEmpty, configuration.name.utf8.count <= 255 else {
       throw EventSourcingError(.programming, "An application's name must have 1 to 255 bytes.")
     }
+    let lifetime = Lifetime()
     let topics = TopicRegistry(substitutions: configuration.topicSubstitutions)
     for type in configuration.aggregates { try topics.register(type) }
     let isPortable = configuration.cipher != nil || configuration.compressor != nil
@@ -112,26 +114,66 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
     let eventStore = EventStore(records: records, mapper: mapper, topics: topics, lifetime: lifetime)
     self.configuration = configuration
     self.factory = factory
+    self.lifetime = lifetime
+    prompts = PromptPublisher()
+    persistence = PersistencePolicy(configuration.persistedEventTypes)
     self.cache = cache
     self.eventStore = eventStore
-    notificationLog = try RecordManagerNotificationLog(records, sectionSize: configuration.sectionSize)
-    self.repository = Repository(eventStore: eventStore, cache: cache)
+    notificationLog = try RecordManagerNotificationLog(
+      records, sectionSize: configuration.sectionSize, lifetime: lifetime)
+    let snapshots = try await SnapshotStrategy(configuration, factory: factory, for: eventStore)
+    self.repository = Repository(eventStore: eventStore, cache: cache, snapshots: snapshots)
+  }
+
+  /// The same application in another pipeline.
+  private init(_ other: SimpleApplication<Factory>, records: Factory.Records) throws {
+    configuration = {
+      var configuration = other.configuration
+      configuration.pipelineID = records.partition.pipelineID
+      return configuration
+    }()
+    factory = other.factory
+    lifetime = other.lifetime
+    prompts = other.prompts
+    cache = other.cache
+    persistence = other.persistence
+    eventStore = EventStore(other.eventStore, records: records)
+    repository = Repository(eventStore: eventStore, cache: other.cache, snapshots: other.repository.snapshots)
+    notificationLog = try RecordManagerNotificationLog(
+      records, sectionSize: configuration.sectionSize, lifetime: lifetime)
+  }
+
+  /// The same application, writing in another pipeline: its saves get that pipeline's notification IDs, and its notification
+  /// log is that pipeline's.
+  ///
+  /// Aggregates are in no pipeline: each application object loads and saves all of them. Cache, handlers and snapshots are
+  /// shared, and so is the store: closing one closes both.
+  ///
+  /// - Throws: ``EventSourcingError/Code/programming`` if the application is closed, or the store has no such pipeline.
+  public func inPipeline(_ pipelineID: Int) async throws -> SimpleApplication<Factory> {
+    try lifetime.requireOpen()
+    let records = try await factory.recordManager(
+      for: RecordPartition(application: configuration.name, pipelineID: pipelineID))
+    return try SimpleApplication(self, records: records)
   }
 
   /// Saves the pending events of aggregates and changes of documents, all or none, in one atomic write.
   ///
   /// If it throws, the events are still pending in their aggregates (the reference library loses them), unless the error is
-  /// ``EventSourcingError/Code/promptFailed``: then all is saved. After a conflict the aggregates are older than the store:
+  /// ``EventSourcingError/Code/handlerFailed`` or ``EventSourcingError/Code/promptFailed``: then all is saved. After a conflict the aggregates are older than the store:
   /// load them again and repeat the change. Nothing pending is fine.
   ///
   /// - Returns: The notification ID of each event, in the order of the aggregates and their events; nil for one that is not
   ///   notifiable.
   /// - Throws: ``EventSourcingError/Code/recordConflict`` if another writer was faster; ``EventSourcingError/Code/topicDuplicate``
-  ///   if a type that is first used here has a topic of another; ``EventSourcingError/Code/promptFailed``; what the store throws.
+  ///   if a type that is first used here has a topic of another; ``EventSourcingError/Code/programming`` for an event that is
+  ///   not among ``ApplicationConfiguration/persistedEventTypes``; what the store throws; and, although all is saved,
+  ///   ``EventSourcingError/Code/handlerFailed`` and ``EventSourcingError/Code/promptFailed``.
   @discardableResult
   public func save(_ aggregates: [AnyAggregateRoot], documents: [DocumentChange]) async throws -> [Int?] {
-    let ids = try await store(PendingChanges(aggregates), documents: documents)
-    try await publishPrompt(ids)
+    let changes = PendingChanges(aggregates)
+    let ids = try await store(changes, documents: documents)
+    try await announce(changes.events, ids)
     return ids
   }
 
@@ -145,7 +187,8 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
   @discardableResult
   public func record(_ process: ProcessEvent) async throws -> [Int?] {
     let ids = try await write(process)
-    try await publishPrompt(ids)
+    await takeSnapshots(after: process.events)
+    try await announce(process.events, ids)
     return ids
   }
 
@@ -170,15 +213,44 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
       // What happened meanwhile is not saved: such a value is not for the cache.
       if let cache, aggregate.pendingEvents.isEmpty { aggregate.put(in: cache) }
     }
+    await takeSnapshots(after: changes.events)
     return ids
+  }
+
+  /// Makes room for the application's records, where a store needs that; the stores of this package do not. Again has no effect.
+  public func setUp() async throws {
+    try lifetime.requireOpen()
+    try await factory.setUp(application: name)
+  }
+
+  /// Removes all records of the application, in all pipelines, and goes on empty. Handlers stay.
+  ///
+  /// - Throws: ``EventSourcingError/Code/programming`` if the store cannot do that: segments are only ever appended to.
+  public func drop() async throws {
+    try lifetime.requireOpen()
+    try await factory.drop(application: name)
+    cache?.removeAll()
   }
 
   private func write(_ process: ProcessEvent) async throws -> [Int?] {
     try lifetime.requireOpen()
     guard !process.events.isEmpty || process.tracking != nil || !process.documents.isEmpty else { return [] }
+    try persistence.require(process.events)
     var stored = try eventStore.storedEvents(from: process.events)
     if !stored.isEmpty { stored[0].causalDependencies = process.causalDependencies }
     return try await records.write(stored, tracking: process.tracking, documents: process.documents)
+  }
+
+  /// Tells handlers what was saved, and then followers that there is something new; them also if a handler fails.
+  func announce(_ events: [DomainEvent], _ ids: [Int?], prompts isPrompting: Bool = true) async throws {
+    var failure: (any Error)?
+    do {
+      if !events.isEmpty { try await publisher.publishSaved(events) }
+    } catch {
+      failure = error
+    }
+    if isPrompting { try await publishPrompt(ids) }
+    if let failure { throw failure }
   }
 
   /// Tells followers that there is something new.

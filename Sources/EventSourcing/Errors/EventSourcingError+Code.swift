@@ -11,6 +11,7 @@ extension EventSourcingError {
       case topicUnknown, topicDuplicate, reservedProperty, upcastMissing
       case encoding, decoding
       case timeout
+      case handlerFailed, eventHandlersNotEmpty
       case promptFailed, causalDependencyFailed
       case programming, operational
     }
@@ -53,6 +54,10 @@ extension EventSourcingError {
     public static let decoding = Code(.decoding)
     /// What was waited for did not come in time.
     public static let timeout = Code(.timeout)
+    /// Events are saved, but a handler that was subscribed to them failed; the error that it threw is the cause.
+    public static let handlerFailed = Code(.handlerFailed)
+    /// Handlers are subscribed where none should be left.
+    public static let eventHandlersNotEmpty = Code(.eventHandlersNotEmpty)
     /// What was to be saved is saved, but a follower that was prompted for it failed; the cause says why.
     public static let promptFailed = Code(.promptFailed)
     /// An event that must be processed before this one was not processed yet: try again later.

@@ -92,7 +92,7 @@ extension ProcessApplication {
       changes, tracking: Tracking(upstream: upstream.name, notificationID: notification.id),
       causalDependencies: options.usesCausalDependencies ? try await causalDependencies(of: repository) : nil,
       documents: repository.documents.pending)
-    if ids.contains(where: { $0 != nil }) { try await core.publishPrompt(ids) }
+    try await core.announce(changes.events, ids, prompts: ids.contains { $0 != nil })
   }
 
   /// Calls the policy, and again for what it makes if that is wanted, and collects the changes.

@@ -79,7 +79,7 @@ public final class ProjectionRunner<P: Projection, Upstream: NotificationRecordM
       progress.failure = nil
     }
     do {
-      var pages = NotificationPages(events.records, after: position, pageSize: batchSize)
+      var pages = NotificationPages(events, after: position, pageSize: batchSize)
       while let page = try await pages.next() { try await take(page) }
       finish(nil)
     } catch {
@@ -95,7 +95,7 @@ public final class ProjectionRunner<P: Projection, Upstream: NotificationRecordM
   @discardableResult
   public func catchUp() async throws -> Int {
     var count = 0
-    var pages = NotificationPages(events.records, after: position, pageSize: batchSize)
+    var pages = NotificationPages(events, after: position, pageSize: batchSize)
     while let page = try await pages.next(waits: false) {
       try await take(page)
       count += page.count
