@@ -42,8 +42,10 @@ public struct StorageError: Error, Sendable, CustomStringConvertible {
     public static let damaged = Code("damaged")
     /// There is no such record.
     public static let recordNotFound = Code("recordNotFound")
-    /// The files are older than `HEAD`, or than the head that was expected: something was restored or cut off.
+    /// The files are older than `HEAD`: something was restored or cut off.
     public static let olderThanHead = Code("olderThanHead")
+    /// The log does not contain the head that was expected: an older copy was put back, or the end cut off.
+    public static let rolledBack = Code("rolledBack")
     /// A newer version of the format, or a feature this version does not know.
     public static let unsupportedFormat = Code("unsupportedFormat")
     /// No room: nothing of the commit was stored, the store goes on when there is room again.

@@ -11,7 +11,7 @@ extension SegmentStore {
   ///   - path: the store's directory; its parent must be there.
   ///   - key: where the key comes from, or that there is none.
   /// - Throws: ``StorageError``. `wrongKey`, `keyRequired`, `plainStore`, `keyringMissing`, `keyringDamaged`,
-  ///   `keyringOfAnotherStore`, `locked`, `notFound`, `damaged`, `olderThanHead` are thrown before anything is touched.
+  ///   `keyringOfAnotherStore`, `locked`, `notFound`, `damaged`, `olderThanHead`, `rolledBack` are thrown before anything is touched.
   public static func open(
     _ path: String, key: StoreKey, options: StoreOptions = StoreOptions()
   ) throws(StorageError) -> SegmentStore {
@@ -117,6 +117,7 @@ struct StoreOpener {
     var listing = try list()
     let isEmpty = listing.map { $0.segments.isEmpty && !$0.hasKeyring } ?? true
     if isEmpty {
+      try requireNoHead()
       if let foreign = listing?.foreign, listing?.hasLock != true {
         throw StorageError(
           .notAStore, "\(directory) is not a store: it holds \"\(foreign)\". Give an empty or a new directory.")
@@ -306,6 +307,12 @@ struct StoreOpener {
       storeID = StoreID(bytes: bytes) ?? StoreID(UnsafeRawBufferPointer(start: nil, count: 0))
     }
     let context = try makeContext(keyring, storeID: storeID)
+    if let expected = options.expectedHead, !listing.segments.isEmpty {
+      try ExpectedHeadCheck(
+        expected: expected, context: context, segments: try openChain(listing, context: context),
+        partialRuns: listing.partialRuns
+      ).run()
+    }
     if isWritable, listing.hasUnfinishedSegment {
       try io { () throws(SystemError) in try fileSystem.remove(path("segment.next")) }
     }
@@ -313,6 +320,7 @@ struct StoreOpener {
       for name in listing.temporary { try? fileSystem.remove(path(name)) }
     }
     guard !listing.segments.isEmpty else {
+      try requireNoHead()
       guard options.access == .create else {
         throw StorageError(
           .notFound, "The making of the store at \(directory) was interrupted; open it for writing to go on.")
@@ -325,6 +333,11 @@ struct StoreOpener {
     let outcome = try recovery.run()
     openReport = recovery.report
     return try assemble(context, outcome, lockFile: lockFile)
+  }
+
+  /// Where nothing is, no head can be.
+  private func requireNoHead() throws(StorageError) {
+    if options.expectedHead != nil { throw ExpectedHeadCheck.rolledBack("there is no store at \(directory)") }
   }
 
   /// Opens all segments and checks that each is linked to the next.

@@ -15,7 +15,7 @@ public struct VerifyReport: Sendable, Equatable {
   }
 
   /// Whether nothing is wrong.
-  public var isClean: Bool { damage.isEmpty }
+  public var isClean: Bool { damage.isEmpty && containsExpectedHead != false }
   /// Valid frames.
   public var frames: UInt64 = 0
   /// Records in valid commits.
@@ -27,6 +27,8 @@ public struct VerifyReport: Sendable, Equatable {
   /// Bytes behind the last valid frame that nothing proves durable: a commit that was never acknowledged. Not damage; the
   /// next open for writing cuts them off.
   public var tornTail: UInt64 = 0
+  /// Whether the log contains ``StoreOptions/expectedHead``; `nil` when none was given.
+  public var containsExpectedHead: Bool?
   /// All places that do not verify, in the order of files.
   public var damage: [Damage] = []
 }
@@ -86,6 +88,10 @@ private struct Verifier {
     }
     let opensRecords = key != nil || context.keys.suite == .plain
     if opensRecords { report.events = 0 }
+    if let expected = options.expectedHead {
+      report.containsExpectedHead = false
+      if expected.storeID != context.storeID { return }
+    }
     let head = try context.readHead()
     let hasWriter = try context.hasWriter()
     var segments: [UInt64: Segment] = [:]
@@ -133,6 +139,11 @@ private struct Verifier {
     var replayer: LogReplayer? = opensRecords ? LogReplayer(keys: context.keys, segment: segment, index: nil) : nil
     let commitEnd = next.map { Int($0.header.previousEnd) }
     while true {
+      if let expected = options.expectedHead, expected.segment == segment.header.ordinal,
+        expected.end == UInt64(walker.offset), walker.previousTag == expected.tag
+      {
+        report.containsExpectedHead = true
+      }
       if let next, let commitEnd, walker.offset == commitEnd, walker.previousTag != next.header.previousTag {
         note(next.name, 80, 16, "The segment does not follow the one before it")
       }

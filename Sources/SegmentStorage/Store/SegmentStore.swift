@@ -61,6 +61,12 @@ public final class SegmentStore: Sendable {
   /// Lines on things that were noticed and are no errors: a run that was rebuilt, a head that could not be written.
   public var notes: [String] { context.report.all }
 
+  /// The durable end of the log as it is now, to be kept elsewhere and given to a later open as
+  /// ``StoreOptions/expectedHead``. Costs nothing.
+  ///
+  /// Of a store that was opened for reading after its writer had died, it is good for that only if ``OpenReport/tailProven``.
+  public var head: StoreHead { view.head }
+
   /// A handle on one application's pipeline. Nothing is stored by asking for it.
   ///
   /// - Throws: ``StorageError/Code/limitExceeded`` for a name of more than ``StorageLimits/name`` bytes, or an empty one.
