@@ -50,7 +50,9 @@ struct VerifyCommand: ParsableCommand {
       output.appendString(damage.what)
       output.append("}")
     }
-    output.append("]}\n")
+    output.append("],\"losses\":")
+    LossPrinter.printJSON(report.losses, to: &output)
+    output.append("}\n")
   }
 
   private static func print(_ report: VerifyReport, to output: inout OutputBuffer) {
@@ -67,7 +69,12 @@ struct VerifyCommand: ParsableCommand {
         let length = damage.length > 0 ? ", \(Numbers.grouped(damage.length)) bytes" : ""
         output.append("  \(damage.file.shown) at byte \(damage.offset)\(length): \(damage.what)\n")
       }
-      output.append("Restore these files from a copy; what lies before the damage can be exported.\n")
+      if !report.losses.isEmpty {
+        output.append("What that means:\n")
+        LossPrinter.print(report.losses, to: &output)
+      }
+      output.append(
+        "Restore these files from a copy, or take over what is sound: closeroll salvage STORE NEW\n")
     }
     if report.containsExpectedHead == false {
       output.append(

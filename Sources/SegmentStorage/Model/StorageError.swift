@@ -108,8 +108,19 @@ extension StorageError {
   ) -> StorageError {
     StorageError(
       .damaged,
-      "\(what). Run `closeroll verify` for the whole picture, and restore the file from a copy; nothing was changed.",
+      "\(what). \(damageAdvice)",
       file: file, offset: offset, originator: originator, position: position)
+  }
+
+  /// What can be done about damage.
+  static let damageAdvice =
+    "Run `closeroll verify` for the whole picture. Restore the file from a copy, or take over what is sound into a new "
+    + "store with `closeroll salvage`. Nothing was changed."
+
+  /// What happened, without what to do.
+  var headline: String {
+    let advice = ". " + Self.damageAdvice
+    return message.hasSuffix(advice) ? String(message.dropLast(advice.count)) : message
   }
 
   static let closed = StorageError(.closed, "The store is closed.")

@@ -347,14 +347,14 @@ struct StoreOpener {
       guard entry.ordinal == UInt64(index) + listing.segments[0].ordinal else {
         throw StorageError(
           .damaged,
-          "Segment \(UInt64(index) + listing.segments[0].ordinal) is missing. Put it back from a copy; nothing was changed.",
+          "Segment \(UInt64(index) + listing.segments[0].ordinal) is missing. \(StorageError.damageAdvice)",
           file: Segment.fileName(ordinal: UInt64(index) + listing.segments[0].ordinal, generation: 1))
       }
       chain.append(try context.openSegment(entry.name, writable: isWritable))
     }
     if listing.segments[0].ordinal != 1 {
       throw StorageError(
-        .damaged, "Segment 1 is missing. Put it back from a copy; nothing was changed.",
+        .damaged, "Segment 1 is missing. \(StorageError.damageAdvice)",
         file: Segment.fileName(ordinal: 1, generation: 1))
     }
     return chain

@@ -29,6 +29,8 @@ public struct VerifyReport: Sendable, Equatable {
   public var tornTail: UInt64 = 0
   /// Whether the log contains ``StoreOptions/expectedHead``; `nil` when none was given.
   public var containsExpectedHead: Bool?
+  /// What the damage has cost, as far as the neighbours tell: events and notification IDs. Known with the key only.
+  public var losses: [LogLoss] = []
   /// All places that do not verify, in the order of files.
   public var damage: [Damage] = []
 }
@@ -100,7 +102,7 @@ private struct Verifier {
         segments[file.ordinal] = try context.openSegment(file.name, writable: false)
       } catch {
         guard error.code == .damaged else { throw error }
-        note(file.name, Int(error.offset ?? 0), Format.pageSize, error.message)
+        note(file.name, Int(error.offset ?? 0), Format.pageSize, error.headline)
       }
     }
     let last = files.segments.last?.ordinal ?? 0
@@ -124,6 +126,11 @@ private struct Verifier {
       note("HEAD", 0, HeadMark.slotSize, "HEAD names a segment that is not there: newer files are missing")
     }
     if opensRecords { try verifyRuns(files.runs, segments: segments, context: context) }
+    if opensRecords, report.damage.contains(where: { $0.file.hasSuffix(".log") }) {
+      var scanner = LogScanner(directory: directory, key: key ?? .plain, options: options, applications: [])
+      try scanner.run { _ throws(StorageError) in }
+      report.losses = scanner.losses
+    }
   }
 
   private mutating func verify(
@@ -266,7 +273,7 @@ private struct Verifier {
         try context.openRun(name, of: segment.header)?.verifyPages()
       } catch {
         guard error.code == .damaged else { throw error }
-        note(name, 0, 0, error.message + " It is rebuilt when it is next used.")
+        note(name, 0, 0, error.headline + ". It is rebuilt when it is next used.")
       }
     }
   }
