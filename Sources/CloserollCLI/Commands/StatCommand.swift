@@ -31,13 +31,13 @@ struct StatCommand: ParsableCommand {
     options.access = .read
     options.expectedHead = expectation.head
     let store = try SegmentStore.open(self.store, key: try key.require(), options: options)
-    let (statistics, head) = (try store.statistics(), store.head)
+    let (statistics, head, notes) = (try store.statistics(), store.head, store.notes)
     try store.close()
     try OutputBuffer.printing { output in
       if json {
-        Self.printJSON(statistics, head, to: &output)
+        Self.printJSON(statistics, head, notes, to: &output)
       } else {
-        Self.print(statistics, head, to: &output)
+        Self.print(statistics, head, notes, to: &output)
       }
     }
   }
@@ -46,7 +46,9 @@ struct StatCommand: ParsableCommand {
     statistics.events > 0 ? Double(statistics.bytes) / Double(statistics.events) : nil
   }
 
-  private static func printJSON(_ statistics: StoreStatistics, _ head: StoreHead, to output: inout OutputBuffer) {
+  private static func printJSON(
+    _ statistics: StoreStatistics, _ head: StoreHead, _ notes: [String], to output: inout OutputBuffer
+  ) {
     output.append("{\"format\":")
     output.appendString(statistics.formatVersion)
     output.append(",\"store_id\":\"\(statistics.storeID)\",\"sealed\":\(statistics.isSealed),\"applications\":[")
@@ -60,10 +62,17 @@ struct StatCommand: ParsableCommand {
     output.append("],\"events\":\(statistics.events),\"records\":\(statistics.records),\"bytes\":\(statistics.bytes)")
     output.append(",\"bytes_per_event\":\(bytesPerEvent(statistics).map { Numbers.json($0) } ?? "null")")
     output.append(",\"segments\":\(statistics.segments),\"tail_proven\":\(statistics.tailProven)")
-    output.append(",\"head\":\"\(head)\"}\n")
+    output.append(",\"head\":\"\(head)\",\"notes\":[")
+    for (index, note) in notes.enumerated() {
+      if index > 0 { output.append(",") }
+      output.appendString(note)
+    }
+    output.append("]}\n")
   }
 
-  private static func print(_ statistics: StoreStatistics, _ head: StoreHead, to output: inout OutputBuffer) {
+  private static func print(
+    _ statistics: StoreStatistics, _ head: StoreHead, _ notes: [String], to output: inout OutputBuffer
+  ) {
     var rows: [(String, String)] = [
       ("store", "\(statistics.storeID)"),
       ("format", statistics.formatVersion),
@@ -86,6 +95,7 @@ struct StatCommand: ParsableCommand {
         ))
     }
     rows.append(("head", "\(head)"))
+    for note in notes { rows.append(("note", note.shown)) }
     for (name, value) in rows {
       output.append(name + String(repeating: " ", count: 13 - name.count) + value + "\n")
     }

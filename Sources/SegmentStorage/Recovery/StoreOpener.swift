@@ -276,8 +276,7 @@ struct StoreOpener {
         codec: StateCodec(epochs: nil, dictionaries: dictionaries), index: IndexKeys(plain: storeID))
     }
     if let keyring, !keyring.isLockedInMemory {
-      notes.note(
-        "Keys could not be locked in memory, so they may be swapped out: raise RLIMIT_MEMLOCK, or encrypt the swap.")
+      notes.note(ReportLog.unlockedKeys)
     }
     let opener = self
     return StoreContext(
