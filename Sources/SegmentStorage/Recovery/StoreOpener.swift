@@ -11,7 +11,7 @@ extension SegmentStore {
   ///   - path: the store's directory; its parent must be there.
   ///   - key: where the key comes from, or that there is none.
   /// - Throws: ``StorageError``. `wrongKey`, `keyRequired`, `plainStore`, `keyringMissing`, `keyringDamaged`,
-  ///   `keyringOfAnotherStore`, `locked`, `notFound`, `damaged`, `olderThanHead` are thrown before anything is touched.
+  ///   `keyringOfAnotherStore`, `locked`, `notFound`, `damaged`, `olderThanHead`, `rolledBack` are thrown before anything is touched.
   public static func open(
     _ path: String, key: StoreKey, options: StoreOptions = StoreOptions()
   ) throws(StorageError) -> SegmentStore {
@@ -112,6 +112,7 @@ struct StoreOpener {
     var listing = try list()
     let isEmpty = listing.map { $0.segments.isEmpty && !$0.hasKeyring } ?? true
     if isEmpty {
+      try requireNoHead()
       if let foreign = listing?.foreign, listing?.hasLock != true {
         throw StorageError(
           .notAStore, "\(directory) is not a store: it holds \"\(foreign)\". Give an empty or a new directory.")
@@ -270,8 +271,7 @@ struct StoreOpener {
         codec: StateCodec(epochs: nil, dictionaries: dictionaries), index: IndexKeys(plain: storeID))
     }
     if let keyring, !keyring.isLockedInMemory {
-      notes.note(
-        "Keys could not be locked in memory, so they may be swapped out: raise RLIMIT_MEMLOCK, or encrypt the swap.")
+      notes.note(ReportLog.unlockedKeys)
     }
     let opener = self
     return StoreContext(
@@ -301,6 +301,12 @@ struct StoreOpener {
       storeID = StoreID(bytes: bytes) ?? StoreID(UnsafeRawBufferPointer(start: nil, count: 0))
     }
     let context = try makeContext(keyring, storeID: storeID)
+    if let expected = options.expectedHead, !listing.segments.isEmpty {
+      try ExpectedHeadCheck(
+        expected: expected, context: context, segments: try openChain(listing, context: context),
+        partialRuns: listing.partialRuns
+      ).run()
+    }
     if isWritable, listing.hasUnfinishedSegment {
       try io { () throws(SystemError) in try fileSystem.remove(path("segment.next")) }
     }
@@ -308,6 +314,7 @@ struct StoreOpener {
       for name in listing.temporary { try? fileSystem.remove(path(name)) }
     }
     guard !listing.segments.isEmpty else {
+      try requireNoHead()
       guard options.access == .create else {
         throw StorageError(
           .notFound, "The making of the store at \(directory) was interrupted; open it for writing to go on.")
@@ -322,6 +329,11 @@ struct StoreOpener {
     return try assemble(context, outcome, lockFile: lockFile)
   }
 
+  /// Where nothing is, no head can be.
+  private func requireNoHead() throws(StorageError) {
+    if options.expectedHead != nil { throw ExpectedHeadCheck.rolledBack("there is no store at \(directory)") }
+  }
+
   /// Opens all segments and checks that each is linked to the next.
   private func openChain(_ listing: Listing, context: StoreContext) throws(StorageError) -> [Segment] {
     var chain: [Segment] = []
@@ -329,14 +341,14 @@ struct StoreOpener {
       guard entry.ordinal == UInt64(index) + listing.segments[0].ordinal else {
         throw StorageError(
           .damaged,
-          "Segment \(UInt64(index) + listing.segments[0].ordinal) is missing. Put it back from a copy; nothing was changed.",
+          "Segment \(UInt64(index) + listing.segments[0].ordinal) is missing. \(StorageError.damageAdvice)",
           file: Segment.fileName(ordinal: UInt64(index) + listing.segments[0].ordinal, generation: 1))
       }
       chain.append(try context.openSegment(entry.name, writable: isWritable))
     }
     if listing.segments[0].ordinal != 1 {
       throw StorageError(
-        .damaged, "Segment 1 is missing. Put it back from a copy; nothing was changed.",
+        .damaged, "Segment 1 is missing. \(StorageError.damageAdvice)",
         file: Segment.fileName(ordinal: 1, generation: 1))
     }
     return chain
