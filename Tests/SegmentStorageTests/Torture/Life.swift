@@ -104,12 +104,14 @@ final class Life {
   }
 
   /// Opens the store as it is; what the last process was told and what is there are compared.
-  func open(_ access: StoreAccess = .create) throws {
+  ///
+  /// - Parameter isThorough: whether originators and documents are looked at one by one.
+  func open(_ access: StoreAccess = .create, isThorough: Bool = true) throws {
     let store = try fixture.open(access)
     self.store = store
     isBroken = false
     do {
-      try adopt(store, from: acknowledged)
+      try adopt(store, from: acknowledged, isThorough)
     } catch {
       abandon()
       throw error
@@ -159,8 +161,8 @@ final class Life {
   }
 
   /// Finds which of the states that may be there is there, and goes on from it: what an open has shown is durable.
-  private func adopt(_ store: SegmentStore, from least: Int) throws {
-    now = try Self.match(store, durable, pending, from: least, isThorough: true)
+  private func adopt(_ store: SegmentStore, from least: Int, _ isThorough: Bool) throws {
+    now = try Self.match(store, durable, pending, from: least, isThorough: isThorough)
     durable = now
     pending = []
     acknowledged = 0

@@ -24,7 +24,7 @@ import Testing
   ]
 
   /// A store is left after so many operations, so that comparing it stays cheap.
-  static let operationsPerStore = 1000
+  static let operationsPerStore = 600
 
   struct Counts {
     var operations = 0
@@ -37,7 +37,7 @@ import Testing
   func followsTheModel(_ test: Case) throws {
     var counts = Counts()
     var round: UInt64 = 0
-    let clock = Torture.Clock(least: Torture.count(75_000, full: 600_000))
+    let clock = Torture.Clock(least: Torture.count(25_000, full: 500_000))
     while clock.goesOn(counts.operations) {
       round += 1
       let seed = Torture.seed &* 1_000_003 &+ test.number &* 1_000_000_007 &+ round
@@ -98,7 +98,7 @@ import Testing
       while life.store == nil {
         if random.oneIn(4) { life.files.crashAfter(operation: life.files.operationCount + random.below(12)) }
         do {
-          try life.open(.write)
+          try life.open(.write, isThorough: random.oneIn(3))
           counts.opens += 1
           if random.oneIn(2) { life.files.crashAfter(operation: .max) }
         } catch let error as StorageError {
