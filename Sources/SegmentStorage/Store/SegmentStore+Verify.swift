@@ -109,7 +109,7 @@ private struct Verifier {
       expected = file.ordinal &+ 1
       guard let segment = segments[file.ordinal] else { continue }
       // Each by itself: a number that a footer's epoch had may have been given again.
-      let own = try key.map { (key) throws(StorageError) in try opener.verificationContext(files, key: key) } ?? context
+      let own = key == nil ? context : try opener.verificationContext(like: context)
       try verify(
         segment, next: segments[file.ordinal &+ 1], isLast: file.ordinal == last,
         isFinished: last > 1 && file.ordinal < last - 1, head: head, hasWriter: hasWriter,

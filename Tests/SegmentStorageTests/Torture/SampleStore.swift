@@ -15,7 +15,7 @@ struct SampleStore {
   static let directory = "store"
 
   /// - Parameter commits: of some 5 KiB each.
-  init(isSealed: Bool, commits: Int = 26, seed: UInt64 = 1, keepsHistory: Bool = false) throws {
+  init(isSealed: Bool, commits: Int = 9, seed: UInt64 = 1, keepsHistory: Bool = false) throws {
     files = SimulatedFileSystem(seed: seed)
     files.isTracing = false
     fixture = StoreFixture(files, isSealed: isSealed)
@@ -59,6 +59,7 @@ struct SampleStore {
         life.store?.context.keys.dictionaries.register(
           try CompressionDictionary(number: 1, content: Array(words.utf8)))
       }
+      if number % 4 == 3 { try life.roll() }
       if number == commits / 2 {
         try life.close()
         if keepsHistory { history.append(files.clone()) }
