@@ -444,6 +444,11 @@ extension StoreOpener {
     return try makeContext(keyring, storeID: try storeID(files, keyring: keyring?.storeID))
   }
 
+  /// Another context with the same keys that knows no epoch and no dictionary yet.
+  func verificationContext(like other: StoreContext) throws(StorageError) -> StoreContext {
+    try makeContext(other.keys.keyring, storeID: other.storeID)
+  }
+
   /// Enough to check what needs no key; with what is wrong with the key ring, if it is.
   func structuralContext(
     _ files: StoreFiles
