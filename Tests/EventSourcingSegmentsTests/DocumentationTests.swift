@@ -1,6 +1,7 @@
 import Closeroll
 import FoundationEssentials
 import Glibc
+import SegmentStorage
 import StorageTestSupport
 import Testing
 
@@ -77,6 +78,9 @@ import Testing
     defer { unsetenv("CLOSEROLL_KEY") }
     try await share("\(directory.path)/shared")
     try await makeStates(portable: try AESCipher.randomKey(), in: "\(directory.path)/portable")
+    let patient = OriginatorID(high: 1, low: 2)
+    #expect(
+      try keep("\(directory.path)/engine", patient: patient, topic: Array("A".utf8), state: Array("{}".utf8)) == 1)
   }
 
   @Test func theExamplesOfProcessesWork() async throws {

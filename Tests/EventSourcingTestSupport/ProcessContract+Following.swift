@@ -162,6 +162,28 @@ extension ProcessContract {
     last.cancel()
   }
 
+  func promptingEachOther(_ open: Opener) async throws {
+    let store = try await open()
+    let orders = try await ProcessApplication(Orders.self, factory: store)
+    let reservations = try await ProcessApplication(Reservations.self, factory: store)
+    let payments = try await ProcessApplication(Payments.self, factory: store)
+    try reservations.follow(orders)
+    try payments.follow(orders)
+    try orders.follow(reservations)
+    try orders.follow(payments)
+    let subscriptions = [
+      orders.subscribeToPrompts { if let prompt = $0 as? PromptToPull { try await reservations.run(prompt) } },
+      orders.subscribeToPrompts { if let prompt = $0 as? PromptToPull { try await payments.run(prompt) } },
+      reservations.subscribeToPrompts { if let prompt = $0 as? PromptToPull { try await orders.run(prompt) } },
+      payments.subscribeToPrompts { if let prompt = $0 as? PromptToPull { try await orders.run(prompt) } },
+    ]
+    var ids: [UUID] = []
+    for _ in 0..<5 { ids.append(try await orders.createOrder()) }
+    try await checkOrders(ids, orders, reservations, payments)
+    for subscription in subscriptions { subscription.cancel() }
+    for application in [orders.close, reservations.close, payments.close] { try await application() }
+  }
+
   func unknownTopic(_ open: Opener) async throws {
     let store = try await open()
     let upstream = try await upstream(1, over: store)

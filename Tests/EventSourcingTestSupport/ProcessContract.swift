@@ -39,6 +39,7 @@ public struct ProcessContract<Factory: InfrastructureFactory> {
       "some at a time": { $0.advancing },
       "events of several aggregates go by their time": { $0.order },
       "prompts": { $0.prompts },
+      "applications that prompt each other": { $0.promptingEachOther },
       "an unknown topic stops, and is named": { $0.unknownTopic },
       "a closed application processes nothing": { $0.closing },
       "snapshots of what a policy changes": { $0.snapshots },

@@ -23,6 +23,17 @@ final class AsyncMutex: Sendable {
     return try await body()
   }
 
+  /// Runs `body` if no other body runs now.
+  func withLockIfFree(_ body: () async throws -> Void) async throws {
+    let isFree = state.withLock { state in
+      defer { state.isHeld = true }
+      return !state.isHeld
+    }
+    guard isFree else { return }
+    defer { unlock() }
+    try await body()
+  }
+
   private func lock() async throws {
     let ticket = state.withLock { state -> Int? in
       guard state.isHeld else {

@@ -85,7 +85,15 @@ public final class SingleThreadedRunner<Factory: InfrastructureFactory>: Sendabl
     let own = ObjectIdentifier(self)
     guard !Draining.runners.contains(own) else { return }
     try await Draining.$runners.withValue(Draining.runners.union([own])) {
-      try await gate.withLock { try await drain() }
+      repeat {
+        if Processing.applications.isEmpty {
+          try await gate.withLock { try await drain() }
+        } else {
+          // This task holds an application that the one who drains may be waiting for: that one looks again.
+          try await gate.withLockIfFree { try await drain() }
+          return
+        }
+      } while !queue.withLock { $0.isEmpty }
     }
   }
 

@@ -31,17 +31,29 @@ extension ProcessApplication {
   func run(
     _ prompt: PromptToPull?, advancingBy count: Int?, through head: (_ upstream: String) -> Int?
   ) async throws -> Int {
-    try await gate.withLock {
-      var processed = 0
-      for upstream in upstreams.withLock({ $0 }) where prompt.map({ $0.processName == upstream.name }) ?? true {
-        do {
-          processed += try await run(upstream, through: head(upstream.name), count: count ?? .max)
-        } catch {
-          upstream.isPositioned = false
-          throw error
-        }
+    let own = ObjectIdentifier(self)
+    guard !Processing.applications.contains(own) else {
+      // A follower of this one answers while it is processing: whoever runs it looks again.
+      isToldAgain.store(true, ordering: .sequentiallyConsistent)
+      return 0
+    }
+    return try await Processing.$applications.withValue(Processing.applications.union([own])) {
+      try await gate.withLock {
+        var processed = 0
+        repeat {
+          let isAgain = isToldAgain.exchange(false, ordering: .sequentiallyConsistent)
+          for upstream in upstreams.withLock({ $0 })
+          where isAgain || prompt.map({ $0.processName == upstream.name }) ?? true {
+            do {
+              processed += try await run(upstream, through: head(upstream.name), count: count ?? .max)
+            } catch {
+              upstream.isPositioned = false
+              throw error
+            }
+          }
+        } while count == nil && isToldAgain.load(ordering: .sequentiallyConsistent)
+        return processed
       }
-      return processed
     }
   }
 
@@ -130,4 +142,9 @@ extension ProcessApplication {
     }
     return highest.sorted { $0.key < $1.key }.map { CausalDependency(pipelineID: $0.key, notificationID: $0.value) }
   }
+}
+
+/// Which applications this task is processing notifications of.
+enum Processing {
+  @TaskLocal static var applications: Set<ObjectIdentifier> = []
 }

@@ -25,6 +25,8 @@ public final class ProcessApplication<Policy: ProcessPolicy, Factory: Infrastruc
   /// Held by whoever processes.
   let gate = AsyncMutex()
   let upstreams = Mutex<[Upstream]>([])
+  /// Whether it was told of something new by what it processed itself.
+  let isToldAgain = Atomic(false)
 
   /// Makes an application over the store of a factory.
   ///
