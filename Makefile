@@ -2,13 +2,14 @@
 # the other targets call it first, and it does nothing where nothing is missing.
 
 SWIFT ?= swift
-FORMATTED = Package.swift $(wildcard Sources Tests Benchmarks)
+FORMATTED = Package.swift $(wildcard Sources Tests Benchmarks Examples/Package.swift Examples/Sources)
 
-.PHONY: help setup build demo test coverage format lint clean
+.PHONY: help setup build demo examples test coverage format lint clean
 
 help:
 	@echo 'make demo      build the command and watch it work'
 	@echo 'make test      run all tests'
+	@echo 'make examples  build the examples and run them'
 	@echo 'make build     build everything, optimised'
 	@echo 'make coverage  run the tests and report the lines that they reach'
 	@echo 'make format    put the sources into the house style'
@@ -26,6 +27,11 @@ demo: setup
 	$(SWIFT) build -c release --product closeroll
 	@"$$($(SWIFT) build -c release --show-bin-path)/closeroll" demo
 
+examples: setup
+	$(SWIFT) build --package-path Examples
+	@for name in BankAccount OrdersSystem Balances; do \
+	  echo "== $$name"; "$$($(SWIFT) build --package-path Examples --show-bin-path)/$$name" || exit 1; done
+
 test: setup
 	$(SWIFT) test
 
@@ -41,3 +47,4 @@ lint:
 
 clean:
 	$(SWIFT) package clean
+	$(SWIFT) package --package-path Examples clean

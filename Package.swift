@@ -70,11 +70,14 @@ let package = Package(
     .testTarget(
       name: "EventSourcingTests", dependencies: ["EventSourcing", "EventSourcingTestSupport", "Sealing"],
       swiftSettings: houseStyle),
+    .executableTarget(
+      name: "OrdersProcess", dependencies: ["Closeroll", "EventSourcing", "EventSourcingTestSupport"],
+      path: "Tests/OrdersProcess", swiftSettings: houseStyle),
     .testTarget(
       name: "EventSourcingSegmentsTests",
       dependencies: [
-        "Closeroll", "EventSourcing", "EventSourcingSegments", "EventSourcingTestSupport", "Sealing", "SegmentStorage",
-        "StorageTestSupport",
+        "Closeroll", "EventSourcing", "EventSourcingSegments", "EventSourcingTestSupport", "OrdersProcess", "Sealing",
+        "SegmentStorage", "StorageTestSupport",
       ],
       swiftSettings: houseStyle),
     .testTarget(

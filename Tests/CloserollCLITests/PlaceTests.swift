@@ -77,7 +77,7 @@ import Testing
   }
 
   @Test(arguments: [
-    [], ["keygen"], ["import"], ["export"], ["replay"], ["stat"], ["verify"], ["bench"], ["demo"],
+    [], ["keygen"], ["import"], ["export"], ["replay"], ["stat"], ["verify"], ["salvage"], ["bench"], ["demo"],
   ])
   func helpTeaches(command: [String]) throws {
     let workspace = try Workspace()

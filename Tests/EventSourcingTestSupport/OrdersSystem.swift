@@ -141,3 +141,10 @@ public func ordersSystem() throws -> System {
     Orders.self | Payments.self | Orders.self
   }
 }
+
+/// The ID of an order that a number stands for.
+public func orderID(_ number: Int) -> UUID {
+  var bytes: uuid_t = (0, 0, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 0)
+  (bytes.14, bytes.15) = (UInt8(truncatingIfNeeded: number >> 8), UInt8(truncatingIfNeeded: number))
+  return UUID(uuid: bytes)
+}

@@ -188,4 +188,23 @@ extension ProcessContract {
     try await requireError(.programming, "It is closed") { _ = try await follower.record(ProcessEvent()) }
     try await upstream.close()
   }
+
+  func snapshots(_ open: Opener) async throws {
+    var settings = configuration("snapshotting")
+    settings.snapshotting = SnapshottingPolicy(period: 2)
+    let app = try await ProcessApplicationWithSnapshotting(settings, factory: try await open()) { repository, event in
+      guard event.payload is Example.Created else { return }
+      try await repository.get(Example.self, event.originatorID).trigger(Example.Poked())
+    }
+    try app.follow(app)
+    let example = try AggregateRoot.create(Example.Created())
+    try await app.save(example)
+    let snapshots = try await app.factory.recordManager(
+      for: RecordPartition(application: "snapshotting", role: .snapshot))
+    try requireEqual(try await snapshots.list(example.id).count, 0, "There is none before the second event")
+    try await app.run()
+    try requireEqual(try await snapshots.list(example.id).map(\.originatorVersion), [1], "There is one at version 1")
+    try requireEqual(try await app.repository.get(Example.self, example.id).pokes, 1, "It is what was made of it")
+    try await app.close()
+  }
 }

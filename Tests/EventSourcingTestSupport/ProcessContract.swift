@@ -41,6 +41,7 @@ public struct ProcessContract<Factory: InfrastructureFactory> {
       "prompts": { $0.prompts },
       "an unknown topic stops, and is named": { $0.unknownTopic },
       "a closed application processes nothing": { $0.closing },
+      "snapshots of what a policy changes": { $0.snapshots },
     ]
   }
 

@@ -1,7 +1,7 @@
 #if canImport(FoundationEssentials)
-  import FoundationEssentials
+  public import FoundationEssentials
 #else
-  import Foundation
+  public import Foundation
 #endif
 public import EventSourcing
 
@@ -50,6 +50,20 @@ func logged(_ application: some Application) async throws -> [String] {
   }
 }
 
+/// Checks that each order is reserved and paid exactly once.
+public func checkOrders(
+  _ ids: [UUID], _ orders: some Application, _ reservations: some Application, _ payments: some Application
+) async throws {
+  for id in ids {
+    let order = try await orders.repository.get(Order.self, id)
+    try require(order.isReserved && order.isPaid, "Order \(id) is reserved and paid")
+    try requireEqual(order.version, 2, "Each happened once")
+  }
+  try requireEqual(try await orders.records.maxNotificationID(), 3 * ids.count, "No order has more events")
+  try requireEqual(try await reservations.records.maxNotificationID(), ids.count, "One reservation an order")
+  try requireEqual(try await payments.records.maxNotificationID(), ids.count, "One payment an order")
+}
+
 extension SystemContract {
   func oneOrder(_ open: Opener) async throws {
     let runner = try await SingleThreadedRunner(try ordersSystem(), sharing: try await open())
@@ -61,20 +75,6 @@ extension SystemContract {
     try requireEqual(
       try await logged(orders), ["1 Order.Created 0", "2 Order.Reserved 1", "3 Order.Paid 2"], "The log of orders")
     try await runner.close()
-  }
-
-  /// That each order is reserved and paid exactly once.
-  static func checkOrders(
-    _ ids: [UUID], _ orders: some Application, _ reservations: some Application, _ payments: some Application
-  ) async throws {
-    for id in ids {
-      let order = try await orders.repository.get(Order.self, id)
-      try require(order.isReserved && order.isPaid, "Order \(id) is reserved and paid")
-      try requireEqual(order.version, 2, "Each happened once")
-    }
-    try requireEqual(try await orders.records.maxNotificationID(), 3 * ids.count, "No order has more events")
-    try requireEqual(try await reservations.records.maxNotificationID(), ids.count, "One reservation an order")
-    try requireEqual(try await payments.records.maxNotificationID(), ids.count, "One payment an order")
   }
 
   func concurrentOrders(_ open: Opener) async throws {
@@ -95,7 +95,7 @@ extension SystemContract {
       try await runner.waitUntilProcessed()
       return ids
     }
-    try await Self.checkOrders(
+    try await checkOrders(
       ids, orders, try runner.application(Reservations.self), try runner.application(Payments.self))
     try await runner.close()
   }
@@ -106,7 +106,7 @@ extension SystemContract {
       let orders = try runner.application(Orders.self, pipelineID: pipeline)
       var ids: [UUID] = []
       for _ in 0..<5 { ids.append(try await orders.createOrder()) }
-      try await Self.checkOrders(
+      try await checkOrders(
         ids, orders, try runner.application(Reservations.self, pipelineID: pipeline),
         try runner.application(Payments.self, pipelineID: pipeline))
     }

@@ -7,6 +7,11 @@
 /// ```
 public typealias SnapshottingApplication<Factory: InfrastructureFactory> = SimpleApplication<Factory>
 
+/// A process application that takes snapshots of its aggregates: a ``ProcessApplication`` whose configuration says so
+/// (``ApplicationConfiguration/snapshotting``).
+public typealias ProcessApplicationWithSnapshotting<Policy: ProcessPolicy, Factory: InfrastructureFactory> =
+  ProcessApplication<Policy, Factory>
+
 extension SimpleApplication {
   /// Makes an application that takes a snapshot of an aggregate every so many events.
   ///

@@ -23,6 +23,7 @@ public struct RetryLimits: Sendable, Hashable {
   /// Runs `body` until it succeeds, fails with something else, or has failed often enough.
   ///
   /// - Throws: The last error; `CancellationError`.
+  @discardableResult
   public func run<Result>(_ body: () async throws -> Result) async throws -> Result {
     var conflictsLeft = conflicts
     var dependenciesLeft = dependencies

@@ -95,6 +95,13 @@ public final class NotificationReader {
     return count
   }
 
+  /// Goes on with an ID that is not before ``nextID``.
+  func skip(to id: Int64) {
+    guard id > nextID else { return }
+    nextID = id
+    place = nil
+  }
+
   /// Reads the records of one frame from ``nextID`` on.
   ///
   /// - Returns: whether the frame was read to its end.

@@ -15,7 +15,7 @@ public struct VerifyReport: Sendable, Equatable {
   }
 
   /// Whether nothing is wrong.
-  public var isClean: Bool { damage.isEmpty }
+  public var isClean: Bool { damage.isEmpty && containsExpectedHead != false }
   /// Valid frames.
   public var frames: UInt64 = 0
   /// Records in valid commits.
@@ -24,9 +24,13 @@ public struct VerifyReport: Sendable, Equatable {
   public var events: UInt64?
   /// Whether names, order and states were checked with the key, or only checksums without.
   public var usedKey = false
-  /// Bytes behind the last valid frame that nothing proves durable: a commit that was never acknowledged. Not damage; the
-  /// next open for writing cuts them off.
+  /// Bytes behind the last valid frame that nothing proves durable: a commit that was never acknowledged, or the footer of
+  /// a segment that was being finished. Not damage; the next open for writing cuts them off or writes them again.
   public var tornTail: UInt64 = 0
+  /// Whether the log contains ``StoreOptions/expectedHead``; `nil` when none was given.
+  public var containsExpectedHead: Bool?
+  /// What the damage has cost, as far as the neighbours tell: events and notification IDs. Known with the key only.
+  public var losses: [LogLoss] = []
   /// All places that do not verify, in the order of files.
   public var damage: [Damage] = []
 }
@@ -86,6 +90,10 @@ private struct Verifier {
     }
     let opensRecords = key != nil || context.keys.suite == .plain
     if opensRecords { report.events = 0 }
+    if let expected = options.expectedHead {
+      report.containsExpectedHead = false
+      if expected.storeID != context.storeID { return }
+    }
     let head = try context.readHead()
     let hasWriter = try context.hasWriter()
     var segments: [UInt64: Segment] = [:]
@@ -94,7 +102,7 @@ private struct Verifier {
         segments[file.ordinal] = try context.openSegment(file.name, writable: false)
       } catch {
         guard error.code == .damaged else { throw error }
-        note(file.name, Int(error.offset ?? 0), Format.pageSize, error.message)
+        note(file.name, Int(error.offset ?? 0), Format.pageSize, error.headline)
       }
     }
     let last = files.segments.last?.ordinal ?? 0
@@ -109,20 +117,27 @@ private struct Verifier {
       expected = file.ordinal &+ 1
       guard let segment = segments[file.ordinal] else { continue }
       // Each by itself: a number that a footer's epoch had may have been given again.
-      let own = try key.map { (key) throws(StorageError) in try opener.verificationContext(files, key: key) } ?? context
+      let own = key == nil ? context : try opener.verificationContext(like: context)
       try verify(
-        segment, next: segments[file.ordinal &+ 1], isLast: file.ordinal == last, head: head, hasWriter: hasWriter,
+        segment, next: segments[file.ordinal &+ 1], isLast: file.ordinal == last,
+        isFinished: last > 1 && file.ordinal < last - 1, head: head, hasWriter: hasWriter,
         opensRecords: opensRecords, context: own)
     }
     if let head, head.ordinal > last {
       note("HEAD", 0, HeadMark.slotSize, "HEAD names a segment that is not there: newer files are missing")
     }
     if opensRecords { try verifyRuns(files.runs, segments: segments, context: context) }
+    if opensRecords, report.damage.contains(where: { $0.file.hasSuffix(".log") }) {
+      var scanner = LogScanner(directory: directory, key: key ?? .plain, options: options, applications: [])
+      try scanner.run { _ throws(StorageError) in }
+      report.losses = scanner.losses
+    }
   }
 
+  /// - Parameter isFinished: whether the segment's footer was durable before the last segment was begun.
   private mutating func verify(
-    _ segment: Segment, next: Segment?, isLast: Bool, head: HeadMark?, hasWriter: Bool, opensRecords: Bool,
-    context: StoreContext
+    _ segment: Segment, next: Segment?, isLast: Bool, isFinished: Bool, head: HeadMark?, hasWriter: Bool,
+    opensRecords: Bool, context: StoreContext
   ) throws(StorageError) {
     let size = Int(clamping: try io { () throws(SystemError) in try segment.file.size() })
     let headEnd = head.flatMap { $0.ordinal == segment.header.ordinal ? $0.end : nil }
@@ -132,7 +147,13 @@ private struct Verifier {
     // Past damage the chain is lost, and with it what names mean: the rest of the segment is checked without the key.
     var replayer: LogReplayer? = opensRecords ? LogReplayer(keys: context.keys, segment: segment, index: nil) : nil
     let commitEnd = next.map { Int($0.header.previousEnd) }
+    var hasFooter = false
     while true {
+      if let expected = options.expectedHead, expected.segment == segment.header.ordinal,
+        expected.end == UInt64(walker.offset), walker.previousTag == expected.tag
+      {
+        report.containsExpectedHead = true
+      }
       if let next, let commitEnd, walker.offset == commitEnd, walker.previousTag != next.header.previousTag {
         note(next.name, 80, 16, "The segment does not follow the one before it")
       }
@@ -147,6 +168,7 @@ private struct Verifier {
           }
         }
         report.frames += 1
+        if FrameType(rawValue: frame.header.type) == .footer { hasFooter = true }
         if FrameType(rawValue: frame.header.type) == .commit { report.records += UInt64(frame.header.recordCount) }
         walker.advance(over: frame)
       case .stop(let stop):
@@ -157,21 +179,23 @@ private struct Verifier {
           }
           if let commitEnd, end < commitEnd {
             note(segment.name, end, commitEnd - end, "The segment ends before the place where the next one goes on")
+          } else if isFinished, !hasFooter {
+            note(segment.name, end, 0, "The segment's footer is missing. Nothing is lost with it")
           }
           return
         }
         let resumed = nextFrame(reader, after: end)
         let isProven =
-          !isLast && end < commitEnd ?? .max || headEnd.map { $0 > end } ?? false
+          isFinished || !isLast && end < commitEnd ?? .max || headEnd.map { $0 > end } ?? false
           || resumed.map { Int($0.syncedUpTo) > end } ?? false
         guard isProven else {
-          // A finished segment's footer may be torn too: it is written again.
-          if isLast { report.tornTail = UInt64(limit - end) }
+          // The footer of the segment before the last may be torn too: it is written again.
+          report.tornTail += UInt64(limit - end)
           return
         }
         let what = if case .invalid(let text) = stop { text } else { "There are zeros where a frame should be" }
         guard let resumed else {
-          note(segment.name, end, (headEnd ?? commitEnd ?? limit) - end, what)
+          note(segment.name, end, max(headEnd ?? 0, commitEnd ?? 0, limit) - end, what)
           return
         }
         note(segment.name, end, resumed.offset - end, what)
@@ -255,7 +279,7 @@ private struct Verifier {
         try context.openRun(name, of: segment.header)?.verifyPages()
       } catch {
         guard error.code == .damaged else { throw error }
-        note(name, 0, 0, error.message + " It is rebuilt when it is next used.")
+        note(name, 0, 0, error.headline + ". It is rebuilt when it is next used.")
       }
     }
   }
