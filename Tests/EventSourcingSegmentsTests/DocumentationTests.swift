@@ -6,33 +6,45 @@ import Testing
 
 /// The articles show code that is compiled and run here.
 @Suite struct DocumentationTests {
-  @Test(arguments: [
-    "EventSourcing/EventSourcing.docc/AggregatesAndEvents.md", "EventSourcing/EventSourcing.docc/Applications.md",
-    "EventSourcing/EventSourcing.docc/StoredForm.md", "EventSourcing/EventSourcing.docc/Snapshots.md",
-    "EventSourcing/EventSourcing.docc/PublishAndSubscribe.md", "EventSourcing/EventSourcing.docc/Collections.md",
-    "EventSourcingSegments/EventSourcingSegments.docc/EventSourcingSegments.md",
-  ])
-  func articlesShowWhatIsCompiled(article: String) throws {
-    let code = try ["DocumentationExamples", "DocumentationExamples+Collections"].flatMap { name in
-      Self.lines(try ReadmeTests.file("Tests/EventSourcingSegmentsTests/\(name).swift"))
-    }
+  /// All articles of the package that show Swift.
+  static let articles: [String] = {
+    let sources = ReadmeTests.path("Sources")
+    let names = (try? FileManager.default.subpathsOfDirectory(atPath: sources)) ?? []
+    return names.filter { $0.hasSuffix(".md") && !blocks($0).isEmpty }.sorted()
+  }()
+
+  /// The blocks of Swift in an article that are longer than a line.
+  private static func blocks(_ article: String) -> [[String]] {
+    var blocks: [[String]] = []
     var block: [String]?
-    var count = 0
-    for line in Self.lines(try ReadmeTests.file("Sources/\(article)")) {
+    for line in lines((try? ReadmeTests.file("Sources/\(article)")) ?? "") {
       if line == "```swift" {
         block = []
       } else if line == "```", let shown = block {
         block = nil
-        guard shown.count > 1 else { continue }
-        count += 1
-        let isThere = code.indices.contains { code[$0...].starts(with: shown) }
-        #expect(isThere, "\(article) shows code that no test compiles: \(shown[0])")
+        if shown.count > 1 { blocks.append(shown) }
       } else {
         block?.append(line)
       }
     }
-    #expect(count > 0)
+    return blocks
   }
+
+  @Test(arguments: articles)
+  func articlesShowWhatIsCompiled(article: String) throws {
+    var code: [String] = []
+    let directory = ReadmeTests.path("Tests/EventSourcingSegmentsTests")
+    for name in try FileManager.default.contentsOfDirectory(atPath: directory)
+    where name.hasPrefix("DocumentationExamples") {
+      code += Self.lines(try ReadmeTests.file("Tests/EventSourcingSegmentsTests/\(name)"))
+    }
+    for shown in Self.blocks(article) {
+      let isThere = code.indices.contains { code[$0...].starts(with: shown) }
+      #expect(isThere, "\(article) shows code that no test compiles: \(shown[0])")
+    }
+  }
+
+  @Test func thereAreArticles() { #expect(Self.articles.count >= 5) }
 
   private static func lines(_ text: String) -> [String] {
     text.split(separator: "\n").map { line in
@@ -117,5 +129,22 @@ import Testing
     defer { unsetenv("CLOSEROLL_KEY") }
     try await share("\(directory.path)/shared")
     try await makeStates(portable: try AESCipher.randomKey(), in: "\(directory.path)/portable")
+  }
+
+  @Test func theExamplesOfProcessesWork() async throws {
+    let bank = try await PopoApplication(
+      ApplicationConfiguration(name: "bank", aggregates: [Account.self, Letter.self]))
+    #expect(try await project(bank) == 100)
+    #expect(try await readSections(bank, after: 1) == ["Account.Deposited"])
+    #expect(try await sumUp(bank, after: 0, through: 2) == 100)
+    // Two notifications were processed, two letters written.
+    #expect(try await greet(bank) == 4)
+    let commands = try await ProcessApplication(Commands.self, factory: bank.factory)
+    let letter = try AggregateRoot.create(SendLetter.Created(text: "Dear Ada"))
+    try letter.done()
+    try await commands.save(letter)
+    #expect(try await commands.repository.get(SendLetter.self, letter.id).isDone)
+    let (isPaid, count) = try await runOrders(PopoInfrastructureFactory())
+    #expect(isPaid && count == 30)
   }
 }

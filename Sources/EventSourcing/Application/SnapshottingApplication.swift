@@ -12,11 +12,6 @@ public typealias SnapshottingApplication<Factory: InfrastructureFactory> = Simpl
 public typealias ProcessApplicationWithSnapshotting<Policy: ProcessPolicy, Factory: InfrastructureFactory> =
   ProcessApplication<Policy, Factory>
 
-/// A process application that takes snapshots of its aggregates, after each notification that meets the period: a
-/// ``ProcessApplication`` whose configuration has ``ApplicationConfiguration/snapshotting``.
-public typealias ProcessApplicationWithSnapshotting<Policy: ProcessPolicy, Factory: InfrastructureFactory> =
-  ProcessApplication<Policy, Factory>
-
 extension SimpleApplication {
   /// Makes an application that takes a snapshot of an aggregate every so many events.
   ///
