@@ -72,6 +72,58 @@ import Testing
     #expect(try await bank.repository.get(Address.self, address.id).lines == ["1 High Street"])
   }
 
+  @Test func theExamplesOfCollectionsWork() async throws {
+    let bank = try await openBank(over: PopoInfrastructureFactory())
+    #expect(bank.configuration.snapshotting?.period == 100)
+    let token = watch(bank)
+    let account = try openAccount()
+    try await bank.save(account)
+    try await depositPatiently(5, to: account.id, in: bank)
+    bank.unsubscribe(token)
+    try await closeYear(account.id, in: bank)
+    #expect(try await bank.repository.snapshots?.snapshot(of: account.id)?.originatorVersion == 2)
+
+    let app = try await PopoApplication(configureBank())
+    try await app.save(try openAccount())
+    let other = try await PopoApplication(name: "other")
+    let guests = try AggregateRoot.create(ItemCollection<String>.Created())
+    let refused = await #expect(throws: EventSourcingError.self) { try await app.save(guests) }
+    #expect(refused?.code == .programming)
+    try await other.save(guests)
+    try await invite("Ada", to: guests.id, in: other)
+    #expect(try await other.repository.get(ItemCollection<String>.self, guests.id).items == ["Ada"])
+    #expect(try await keepList(UUID(), in: other) == ["first", "second", nil, nil])
+    #expect(try await logMessages(UUID(), in: other) == ["The doors are closed.", "The doors are open."])
+
+    let profile = try AggregateRoot.create(Profile.Made())
+    try rename(profile)
+    #expect(profile.nickname == "Countess")
+    let context = EventContext(application: "depot")
+    let posted = try AggregateRoot.create(Parcel.Posted(), context: context)
+    let parcel = try AggregateRoot.create(Parcel.Posted(), context: context)
+    try send(parcel, because: posted.pendingEvents[0])
+    #expect(parcel.pendingEvents[1].lineage?.correlationID == posted.pendingEvents[0].lineage?.eventID)
+  }
+
+  /// A shelf whose snapshot has the form of version 0.
+  @Test func theUpcastSnapshotIsRead() async throws {
+    let app = try await PopoApplication(
+      ApplicationConfiguration(name: "shelves", snapshotting: SnapshottingPolicy()))
+    let shelf = try AggregateRoot.create(Shelf.Built())
+    try shelf.trigger(Shelf.Filled(title: "replayed"))
+    try await app.save(shelf)
+    let snapshots = try #require(app.repository.snapshots)
+    let taken = try #require(try await app.repository.takeSnapshot(of: Shelf.self, id: shelf.id))
+    try await snapshots.records.delete(shelf.id, at: 1)
+    let text = String(decoding: taken.transcoded, as: UTF8.self)
+      .replacing(",\"__class_version__\":1", with: "").replacing("\"titles\":[\"replayed\"]", with: "\"text\":\"a;b\"")
+    try await snapshots.records.record([
+      SequencedItem(sequenceID: shelf.id, position: 1, topic: Snapshot.topic, state: Array(text.utf8))
+    ])
+    #expect(try await app.repository.get(Shelf.self, shelf.id).titles == ["a", "b"])
+    #expect(snapshots.lastFailure == nil)
+  }
+
   @Test func theSegmentExamplesWork() async throws {
     let directory = try TemporaryDirectory()
     setenv("CLOSEROLL_KEY", Data((0..<32).map { UInt8($0) }).base64EncodedString(), 1)

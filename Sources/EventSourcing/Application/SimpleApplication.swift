@@ -223,12 +223,13 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
     try await factory.setUp(application: name)
   }
 
-  /// Removes all records of the application, in all pipelines, and goes on empty. Handlers stay.
+  /// Removes all records of the application, its arrays and logs included, in all pipelines, and goes on empty. Handlers stay.
   ///
   /// - Throws: ``EventSourcingError/Code/programming`` if the store cannot do that: segments are only ever appended to.
   public func drop() async throws {
     try lifetime.requireOpen()
     try await factory.drop(application: name)
+    try await factory.drop(application: ItemStore<Factory.Records>.name(for: name))
     cache?.removeAll()
   }
 

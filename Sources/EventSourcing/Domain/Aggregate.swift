@@ -45,6 +45,10 @@ public protocol Aggregate: Codable, Sendable {
   /// A text that is hashed with each event; by default empty. It must stay what it was when events were stored.
   static var hashSalt: String { get }
 
+  /// Whether each event carries an ID, and those of the events that it goes back to: ``DomainEvent/lineage``. By default not.
+  /// Then ``AnyAggregateRoot/context`` must be set before an event is triggered.
+  static var carriesEventIDs: Bool { get }
+
   /// The version of the state's form in snapshots; by default 0. Raise it whenever the state's properties, or what events do
   /// with them, change: older snapshots then go through ``upcastSnapshot(state:from:)``, or are not used any more.
   static var snapshotVersion: Int { get }
@@ -71,6 +75,8 @@ extension Aggregate {
   public static var genesisHash: String { "" }
   /// Empty.
   public static var hashSalt: String { "" }
+  /// None.
+  public static var carriesEventIDs: Bool { false }
   /// The first version.
   public static var snapshotVersion: Int { 0 }
 

@@ -10,6 +10,13 @@ enum ReservedKey {
   static let eventHash: StaticString = "__event_hash__"
   static let classVersion: StaticString = "__class_version__"
 
+  /// Reserved in the events of types that carry IDs.
+  static let eventID: StaticString = "event_id"
+  static let correlationID: StaticString = "correlation_id"
+  static let causationID: StaticString = "causation_id"
+
+  static let ofLineage = [eventID, correlationID, causationID].map { $0.description }
+
   static let all = [
     originatorID, originatorVersion, originatorTopic, timestamp, previousHash, eventTopic, hashMethod, eventHash,
     classVersion,

@@ -10,6 +10,7 @@ extension EventSourcingError {
       case entityDiscarded, aggregateNotFound
       case topicUnknown, topicDuplicate, reservedProperty, upcastMissing
       case encoding, decoding
+      case arrayIndex
       case timeout
       case handlerFailed, eventHandlersNotEmpty
       case promptFailed, causalDependencyFailed
@@ -52,6 +53,8 @@ extension EventSourcingError {
     public static let encoding = Code(.encoding)
     /// Bytes are not the stored form of the value that was asked for.
     public static let decoding = Code(.decoding)
+    /// An array has no item at an index, or no room for one.
+    public static let arrayIndex = Code(.arrayIndex)
     /// What was waited for did not come in time.
     public static let timeout = Code(.timeout)
     /// Events are saved, but a handler that was subscribed to them failed; the error that it threw is the cause.

@@ -151,4 +151,37 @@ import Testing
       #expect(try sorted.encode(TranscodedValue.object(found)) == (try sorted.encode(TranscodedValue.object(expected))))
     }
   }
+
+  /// The notification log over the reference library's records has its sections.
+  @Test func sections() async throws {
+    struct Expected: Decodable {
+      struct Part: Decodable {
+        var item_ids: [Int]
+        var next_id: String?
+        var previous_id: String?
+        var section_id: String
+      }
+      var sections: [String: Part]
+      var reader_ids: [Int]
+    }
+    let expected = try Fixtures.decode(Expected.self, "sections.json")
+    let dump = try Fixtures.decode(DatabaseDump.self, "db_plain.json")
+    let app = try await PopoApplication(ApplicationConfiguration(name: "bank", sectionSize: 5))
+    let rows = dump.rows.filter { $0.application == "bank" }
+    for row in rows.sorted(by: { ($0.notification_id ?? 0) < ($1.notification_id ?? 0) }) {
+      let id = try #require(UUID(uuidString: row.originator_id))
+      let event = StoredEvent(
+        originatorID: id, originatorVersion: row.position, topic: row.topic, state: try Fixtures.base64(row.state))
+      #expect(try await app.records.write([event], tracking: nil) == [row.notification_id])
+    }
+    #expect(expected.sections.count == 5)
+    for (name, part) in expected.sections {
+      let section = try await app.notificationLog.section(name)
+      #expect(section.id == part.section_id)
+      #expect(section.items.map(\.id) == part.item_ids)
+      #expect(section.previousID == part.previous_id)
+      #expect(section.nextID == part.next_id)
+    }
+    #expect(try await NotificationLogReader(app.notificationLog).read().map(\.id) == expected.reader_ids)
+  }
 }
