@@ -34,11 +34,13 @@ import Testing
   static func head(_ name: String, in directory: String) throws -> Int64 {
     var options = StoreOptions()
     options.access = .read
-    do {
+    do throws(StorageError) {
       let store = try SegmentStore.open("\(directory)/\(name)", key: SegmentStoreFixture.key(9), options: options)
-      defer { try? store.close() }
-      return store.lastNotificationID(try store.partition(application: name))
-    } catch  where error.code == .notFound || error.code == .keyringMissing {
+      let head = store.lastNotificationID(try store.partition(application: name))
+      try store.close()
+      return head
+    } catch {
+      guard error.code == .notFound || error.code == .keyringMissing else { throw error }
       return 0
     }
   }
