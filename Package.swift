@@ -81,7 +81,7 @@ let package = Package(
       ],
       swiftSettings: houseStyle),
     .testTarget(
-      name: "CloserollCLITests", dependencies: ["CloserollCLI"], swiftSettings: houseStyle),
+      name: "CloserollCLITests", dependencies: ["CloserollCLI", "SegmentStorage", "Sealing"], swiftSettings: houseStyle),
   ],
   swiftLanguageModes: [.v6]
 )

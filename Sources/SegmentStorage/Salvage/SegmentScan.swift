@@ -260,25 +260,31 @@ struct SegmentScan {
       reader: reader, offset: next, previousTag: tag ?? LinkTag(), previousCRC: nil, nextSequence: nil,
       checksBlobs: false)
     if next >= limit { ended = true }
-    findEpoch(in: start..<min(next, limit))
+    let isEpoch = findEpoch(in: start..<min(next, limit))
     return .loss(
-      loss(start, next, what, type: header?.type, after: previous, before: sequence))
+      loss(
+        start, next, what, type: header?.type ?? (isEpoch ? FrameType.epoch.rawValue : nil), after: previous,
+        before: sequence))
   }
 
   /// What an epoch frame says may be whole where the frame is not; its commitment proves it.
-  private func findEpoch(in lost: Range<Int>) {
+  ///
+  /// - Returns: whether there is one.
+  private func findEpoch(in lost: Range<Int>) -> Bool {
     guard let epochs = keys.epochs, let keyring = keys.keyring, lost.count >= EpochDescription.encodedSize,
       lost.count <= Self.longestSearch / 64,
       let bytes = try? SegmentReader(segment, limit: lost.upperBound, usesMapping: false).bytes(
         at: lost.lowerBound, count: lost.count)
-    else { return }
+    else { return false }
+    var isFound = false
     for offset in 0...(max(bytes.count, EpochDescription.encodedSize) - EpochDescription.encodedSize) {
       var fields = ByteReader(UnsafeRawBufferPointer(rebasing: bytes[offset...]))
       guard let description = EpochDescription(&fields), keyring.hasRootKey(description.rootKeyID),
-        epochs.description(description.number) == nil
+        (try? epochs.register(description)) != nil
       else { continue }
-      try? epochs.register(description)
+      isFound = true
     }
+    return isFound
   }
 
   /// Whether the end was told already.
