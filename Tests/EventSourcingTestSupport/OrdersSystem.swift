@@ -107,7 +107,9 @@ public struct Reservations: ProcessDefinition {
   public func policy(_ repository: WrappedRepository, _ event: DomainEvent) async throws {
     guard event.payload is Order.Created else { return }
     try repository.add(
-      AggregateRoot.create(Reservation.Created(orderID: event.originatorID), id: event.originatorID.derived(1)))
+      AggregateRoot.create(
+        Reservation.Created(orderID: event.originatorID),
+        id: UUID(name: event.originatorID.uuidString.lowercased(), in: .oidNamespace)))
   }
 }
 
@@ -121,16 +123,9 @@ public struct Payments: ProcessDefinition {
   public func policy(_ repository: WrappedRepository, _ event: DomainEvent) async throws {
     guard event.payload is Order.Reserved else { return }
     try repository.add(
-      AggregateRoot.create(Payment.Created(orderID: event.originatorID), id: event.originatorID.derived(2)))
-  }
-}
-
-extension UUID {
-  /// Another ID, that follows from this one.
-  public func derived(_ number: UInt8) -> UUID {
-    var bytes = uuid
-    bytes.0 ^= number
-    return UUID(uuid: bytes)
+      AggregateRoot.create(
+        Payment.Created(orderID: event.originatorID), id: UUID(name: "payment \(event.originatorID)", in: .oidNamespace)
+      ))
   }
 }
 
