@@ -2,15 +2,19 @@
 # the other targets call it first, and it does nothing where nothing is missing.
 
 SWIFT ?= swift
-FORMATTED = Package.swift $(wildcard Sources Tests Benchmarks)
+TIME ?= 60
+FORMATTED = Package.swift $(wildcard Sources Tests Benchmarks Fuzzing/Package.swift Fuzzing/Sources)
 
-.PHONY: help setup build demo test coverage format lint clean
+.PHONY: help setup build demo test coverage fuzz tsan kill-loop format lint clean
 
 help:
 	@echo 'make demo      build the command and watch it work'
 	@echo 'make test      run all tests'
 	@echo 'make build     build everything, optimised'
 	@echo 'make coverage  run the tests and report the lines that they reach'
+	@echo 'make fuzz      feed changed bytes to all that reads bytes, TIME=60 seconds each'
+	@echo 'make tsan      look for data races'
+	@echo 'make kill-loop kill a writer five thousand times'
 	@echo 'make format    put the sources into the house style'
 	@echo 'make lint      check that they are in it'
 	@echo 'make setup     install what the build needs'
@@ -32,6 +36,15 @@ test: setup
 coverage: setup
 	$(SWIFT) test --enable-code-coverage
 	@Scripts/coverage.sh
+
+fuzz: setup
+	@TIME=$(TIME) Scripts/fuzz.sh $(TARGET)
+
+tsan: setup
+	@Scripts/tsan.sh
+
+kill-loop: setup
+	@Scripts/kill-loop.sh
 
 format:
 	$(SWIFT) format --in-place --recursive --parallel $(FORMATTED)
