@@ -2,9 +2,11 @@
 # the other targets call it first, and it does nothing where nothing is missing.
 
 SWIFT ?= swift
-FORMATTED = Package.swift $(wildcard Sources Tests Benchmarks Examples/Package.swift Examples/Sources)
+TIME ?= 60
+FORMATTED = Package.swift $(wildcard Sources Tests Benchmarks Examples/Package.swift Examples/Sources \
+	Fuzzing/Package.swift Fuzzing/Sources)
 
-.PHONY: help setup build demo examples test coverage format lint clean
+.PHONY: help setup build demo examples test coverage fuzz tsan kill-loop format lint clean
 
 help:
 	@echo 'make demo      build the command and watch it work'
@@ -12,6 +14,9 @@ help:
 	@echo 'make examples  build the examples and run them'
 	@echo 'make build     build everything, optimised'
 	@echo 'make coverage  run the tests and report the lines that they reach'
+	@echo 'make fuzz      feed changed bytes to all that reads bytes, TIME=60 seconds each'
+	@echo 'make tsan      look for data races'
+	@echo 'make kill-loop kill a writer five thousand times'
 	@echo 'make format    put the sources into the house style'
 	@echo 'make lint      check that they are in it'
 	@echo 'make setup     install what the build needs'
@@ -38,6 +43,15 @@ test: setup
 coverage: setup
 	$(SWIFT) test --enable-code-coverage
 	@Scripts/coverage.sh
+
+fuzz: setup
+	@TIME=$(TIME) Scripts/fuzz.sh $(TARGET)
+
+tsan: setup
+	@Scripts/tsan.sh
+
+kill-loop: setup
+	@Scripts/kill-loop.sh
 
 format:
 	$(SWIFT) format --in-place --recursive --parallel $(FORMATTED)

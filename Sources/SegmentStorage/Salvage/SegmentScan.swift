@@ -155,15 +155,24 @@ struct SegmentScan {
   /// Looks among the lost bytes for the tag that the frame is bound to.
   private func findLink(_ frame: Frame, key: PurposeKey?, in lost: Range<Int>) throws(StorageError) -> Bool {
     guard lost.count >= suite.tagSize else { return false }
-    // A reader of its own: the walker's holds the frame.
-    let bytes = try SegmentReader(segment, limit: lost.upperBound, usesMapping: false).bytes(
-      at: lost.lowerBound, count: lost.count, readAhead: lost.count)
-    guard let base = bytes.baseAddress, bytes.count == lost.count else { return false }
-    for offset in 0...(bytes.count - suite.tagSize) {
-      let link = ChainLink(LinkTag(base + offset, size: suite.tagSize), suite: suite, headerHash: nil)
-      if frame.openMetadata(suite, key: key, link: link, into: plaintext) { return true }
+    let bytes = try content(of: lost)
+    return bytes.withUnsafeBytes { bytes in
+      guard let base = bytes.baseAddress, bytes.count == lost.count else { return false }
+      for offset in 0...(bytes.count - suite.tagSize) {
+        let link = ChainLink(LinkTag(base + offset, size: suite.tagSize), suite: suite, headerHash: nil)
+        if frame.openMetadata(suite, key: key, link: link, into: plaintext) { return true }
+      }
+      return false
     }
-    return false
+  }
+
+  /// A copy of lost bytes, read by a reader of its own: the walker's holds the frame.
+  private func content(of range: Range<Int>) throws(StorageError) -> [UInt8] {
+    let buffer = RawBuffer(capacity: max(64, range.count))
+    let room = buffer.reserve(range.count)
+    buffer.commit(
+      try io { () throws(SystemError) in try segment.file.readFully(into: room, at: UInt64(range.lowerBound)) })
+    return Array(buffer.bytes)
   }
 
   private func readsUnproven(_ frame: Frame, key: PurposeKey?) -> Bool {
@@ -272,14 +281,16 @@ struct SegmentScan {
   /// - Returns: whether there is one.
   private func findEpoch(in lost: Range<Int>) -> Bool {
     guard let epochs = keys.epochs, let keyring = keys.keyring, lost.count >= EpochDescription.encodedSize,
-      lost.count <= Self.longestSearch / 64,
-      let bytes = try? SegmentReader(segment, limit: lost.upperBound, usesMapping: false).bytes(
-        at: lost.lowerBound, count: lost.count)
+      lost.count <= Self.longestSearch / 64, let bytes = try? content(of: lost),
+      bytes.count >= EpochDescription.encodedSize
     else { return false }
     var isFound = false
-    for offset in 0...(max(bytes.count, EpochDescription.encodedSize) - EpochDescription.encodedSize) {
-      var fields = ByteReader(UnsafeRawBufferPointer(rebasing: bytes[offset...]))
-      guard let description = EpochDescription(&fields), keyring.hasRootKey(description.rootKeyID),
+    for offset in 0...(bytes.count - EpochDescription.encodedSize) {
+      let description = bytes[offset...].withUnsafeBytes { part in
+        var fields = ByteReader(part)
+        return EpochDescription(&fields)
+      }
+      guard let description, keyring.hasRootKey(description.rootKeyID),
         (try? epochs.register(description)) != nil
       else { continue }
       isFound = true
