@@ -31,14 +31,17 @@ struct SampleStore {
         let length = 700 + (number * 5 + index) % 9 * 70
         commit.records.append(
           ModelRecord(
-            application: index == 4 ? "pharmacy" : "ward", pipeline: UInt32(index % 2), originator: index + number % 3 * 5,
+            application: index == 4 ? "pharmacy" : "ward", pipeline: UInt32(index % 2),
+            originator: index + number % 3 * 5,
             position: Int64(number), topic: "Ward.Event\(index)",
             state: index == 3 ? stateBytes(index, number, length: 400) : plan.noise(length), isSilent: index == 2,
             dependencies: index == 1 ? Array("after \(number)".utf8) : []))
       }
       if number % 4 == 1 { commit.records[0].role = .snapshot }
       if number % 3 == 2 {
-        commit.deletions = [LifeCommit.Deletion(application: "ward", originator: 1 + (number - 1) % 3 * 5, position: Int64(number - 1))]
+        commit.deletions = [
+          LifeCommit.Deletion(application: "ward", originator: 1 + (number - 1) % 3 * 5, position: Int64(number - 1))
+        ]
       }
       if number % 2 == 0 {
         commit.documents = [
