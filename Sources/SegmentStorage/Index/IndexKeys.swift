@@ -9,6 +9,8 @@ struct IndexKeys: Sendable {
   private let fingerprintKey: (UInt64, UInt64)
   private let pageKey: (UInt64, UInt64)
   private let infoKey: AESGCMKey?
+  /// Taken from ``StoreOptions/fingerprintMask``.
+  var fingerprintMask = UInt64.max
 
   /// For a plain store.
   init(plain storeID: StoreID) {
@@ -58,7 +60,7 @@ struct IndexKeys: Sendable {
       }
       buffer.storeBytes(of: originator.high.bigEndian, toByteOffset: 2 + application.count, as: UInt64.self)
       buffer.storeBytes(of: originator.low.bigEndian, toByteOffset: 10 + application.count, as: UInt64.self)
-      return SipHash.hash(key: fingerprintKey, UnsafeRawBufferPointer(buffer))
+      return SipHash.hash(key: fingerprintKey, UnsafeRawBufferPointer(buffer)) & fingerprintMask
     }
   }
 

@@ -230,12 +230,15 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
   func collect(_ fingerprint: UInt64, into output: inout ContiguousArray<RecordLocation>) throws(StorageError) {
     guard originatorCount > 0, try mayContain(fingerprint) else { return }
     var index = try lowerBound(fingerprint)
+    let (first, start) = (index, output.count)
     while index < originatorCount {
       let entry = try originator(index)
-      guard entry.fingerprint == fingerprint else { return }
+      guard entry.fingerprint == fingerprint else { break }
       try decode(entry, into: &output)
       index += 1
     }
+    // An originator's records may be divided among the entries of those with the same fingerprint.
+    if index > first + 1 { output[start...].sort { $0.blobOffset < $1.blobOffset } }
   }
 
   private func decode(

@@ -10,8 +10,10 @@ struct RunWriter {
     var locations: ContiguousArray<RecordLocation>
 
     /// Of a document only the last version is ever read.
-    mutating func dropOldVersions() {
-      if let last = locations.last, last.flags.contains(.document) { locations = [last] }
+    ///
+    /// - Parameter current: where the last versions stand. Two documents may have the same fingerprint.
+    mutating func dropOldVersions(_ current: Set<UInt32>) {
+      locations.removeAll { $0.flags.contains(.document) && !current.contains($0.blobOffset) }
     }
   }
 
@@ -41,8 +43,9 @@ struct RunWriter {
 
   /// Collects the originators of an index's parts, sorted by fingerprint, each one's records in the order of the log.
   static func originators(
-    _ parts: [SealedSegment.Part], state: LogState, keys: IndexKeys
+    _ parts: [SealedSegment.Part], documents: [DocumentPlace], state: LogState, keys: IndexKeys
   ) throws(StorageError) -> [Originator] {
+    let current = Set(documents.map(\.location.blobOffset))
     var merged: [Originator] = []
     for part in parts {
       var collected: [Originator] = []
@@ -58,17 +61,19 @@ struct RunWriter {
           let name = state.names[Int(key.application)]
           let fingerprint = name.withUnsafeBytes { keys.fingerprint(key.role, application: $0, key.originator) }
           var originator = Originator(fingerprint: fingerprint, locations: locations)
-          originator.dropOldVersions()
+          originator.dropOldVersions(current)
           collected.append(originator)
         }
         collected.sort { $0.fingerprint < $1.fingerprint }
       }
-      merged = merged.isEmpty ? collected : merge(merged, collected)
+      merged = merged.isEmpty ? collected : merge(merged, collected, current)
     }
     return merged
   }
 
-  private static func merge(_ earlier: [Originator], _ later: [Originator]) -> [Originator] {
+  private static func merge(
+    _ earlier: [Originator], _ later: [Originator], _ current: Set<UInt32>
+  ) -> [Originator] {
     var merged: [Originator] = []
     merged.reserveCapacity(earlier.count + later.count)
     var next = 0
@@ -81,7 +86,7 @@ struct RunWriter {
         originator.locations.append(contentsOf: later[next].locations)
         next += 1
       }
-      originator.dropOldVersions()
+      originator.dropOldVersions(current)
       merged.append(originator)
     }
     merged.append(contentsOf: later[next...])

@@ -107,7 +107,10 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
       try part.collect(key, fingerprint: fingerprint, into: &locations)
       for location in locations.reversed() where location.position == position {
         let reader = RecordReader(context: context, segment: part.segment, limit: part.end)
-        if try reader.isRecord(location, of: key, application: application.bytes, in: part) {
+        let isRecord = try reader.isRecord(location, of: key, application: application.bytes, in: part) { number in
+          Int(number) < state.partitions.count ? state.partitions[Int(number)].application : nil
+        }
+        if isRecord {
           return location.flags.contains(.tombstone) ? nil : (part, location)
         }
       }
@@ -297,6 +300,11 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
   /// A remembered frame of the active segment that is not behind an offset, in memory.
   func activeDirectoryEntry(before offset: UInt32, in segment: Segment) -> DirectoryEntry? {
     lock.withLock { segment === active ? index.directoryEntry(before: offset) : nil }
+  }
+
+  /// The application of a partition's number.
+  func application(ofPartition number: UInt32) -> UInt32? {
+    lock.withLock { Int(number) < state.partitions.count ? state.partitions[Int(number)].application : nil }
   }
 
   /// The pipeline of a partition's number.

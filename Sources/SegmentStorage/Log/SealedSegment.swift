@@ -121,21 +121,15 @@ final class SealedSegment: Sendable {
     }
   }
 
-  /// The place of the last version of a document in this part of the log.
-  func latest(_ key: OriginatorKey, fingerprint: UInt64) throws(StorageError) -> RecordLocation? {
-    try withIndex { (index) throws(StorageError) in
-      for part in index.parts.reversed() {
-        switch part {
-        case .run(let run):
-          var found: ContiguousArray<RecordLocation> = []
-          try run.collect(fingerprint, into: &found)
-          if let last = found.last { return last }
-        case .memory(let memory):
-          if let last = memory.latest(key, below: .max) { return last }
-        }
-      }
-      return nil
-    }
+  /// Where the last version of a document may stand in this part of the log, the newest place last. More than one, or
+  /// another's, only where fingerprints meet.
+  func latest(
+    _ key: OriginatorKey, fingerprint: UInt64
+  ) throws(StorageError) -> ContiguousArray<RecordLocation> {
+    var places: ContiguousArray<RecordLocation> = []
+    try collect(key, fingerprint: fingerprint, into: &places)
+    places.removeAll { !$0.flags.contains(.document) }
+    return places
   }
 
   private func openRun() throws(StorageError) -> Index? {
@@ -248,10 +242,12 @@ final class StoreContext: Sendable {
       case .memory(let memory): directoryEntries += memory.directory
       }
     }
+    let documents = try RunWriter.documents(index.parts)
     let bytes = try writer.encode(
       segment: segment.header,
-      originators: try RunWriter.originators(index.parts, state: index.info.state, keys: keys.index),
-      directory: directoryEntries, documents: try RunWriter.documents(index.parts), info: index.info)
+      originators: try RunWriter.originators(
+        index.parts, documents: documents, state: index.info.state, keys: keys.index),
+      directory: directoryEntries, documents: documents, info: index.info)
     let name = RunFormat.fileName(ordinal: segment.header.ordinal, partialEnd: isPartial ? index.info.end : nil)
     try io { () throws(SystemError) in
       try RunWriter.replaceFile(bytes, name: name, directory: directory, fileSystem: fileSystem)

@@ -65,6 +65,8 @@ public struct StoreOptions: Sendable {
   public var expectedHead: StoreHead?
   /// The file operations. Default ``LinuxFileSystem``.
   public var fileSystem: any FileSystem = LinuxFileSystem()
+  /// Bits of fingerprints that count: a test that takes some away sees originators meet.
+  var fingerprintMask = UInt64.max
 
   public init() {}
 }

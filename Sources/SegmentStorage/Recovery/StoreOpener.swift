@@ -251,7 +251,10 @@ struct StoreOpener {
     let sampler = isWritable && options.trainsDictionary ? Sampler() : nil
     let dictionaries = DictionaryRegistry(observer: sampler)
     let keys: StoreKeys
+    var index: IndexKeys
     if let keyring {
+      index = try sealing { () throws(SealingError) in try IndexKeys(keyring, storeID: storeID) }
+      index.fingerprintMask = options.fingerprintMask
       let epochs = EpochRegistry(
         keyring: keyring, isReadOnly: !isWritable, clock: { fileSystem.monotonicNanoseconds() },
         random: { (buffer) throws(SealingError) in
@@ -264,11 +267,13 @@ struct StoreOpener {
       keys = StoreKeys(
         suite: .aes256GCM, keyring: keyring, epochs: epochs, dictionaries: dictionaries,
         codec: StateCodec(epochs: epochs, dictionaries: dictionaries),
-        index: try sealing { () throws(SealingError) in try IndexKeys(keyring, storeID: storeID) })
+        index: index)
     } else {
+      index = IndexKeys(plain: storeID)
+      index.fingerprintMask = options.fingerprintMask
       keys = StoreKeys(
         suite: .plain, keyring: nil, epochs: nil, dictionaries: dictionaries,
-        codec: StateCodec(epochs: nil, dictionaries: dictionaries), index: IndexKeys(plain: storeID))
+        codec: StateCodec(epochs: nil, dictionaries: dictionaries), index: index)
     }
     if let keyring, !keyring.isLockedInMemory {
       notes.note(ReportLog.unlockedKeys)

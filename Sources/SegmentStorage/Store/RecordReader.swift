@@ -1,5 +1,14 @@
 internal import Sealing
 
+extension CommitMetadata.Record {
+  /// Whether this is the key's record at a position.
+  ///
+  /// - Parameter owner: the application of a partition's number.
+  func isOf(_ key: OriginatorKey, position: Int64, owner: (UInt32) -> UInt32?) -> Bool {
+    originator == key.originator && role == key.role && self.position == position && owner(partition) == key.application
+  }
+}
+
 /// Opens records of one segment by their places.
 ///
 /// Not thread-safe; made for one read.
@@ -19,7 +28,7 @@ struct RecordReader {
   /// Opens the record at a place.
   ///
   /// - Throws: the sealing layer's error, or a storage error, as `any Error`-free typed results: `nil` stands for "does not
-  ///   open", which the caller explains with ``isRecord(_:of:application:in:)``.
+  ///   open", which the caller explains with ``isRecord(_:of:application:in:owner:)``.
   @inline(__always)
   func open(
     _ location: RecordLocation, context state: StateContext, with states: StateReader
@@ -47,9 +56,11 @@ struct RecordReader {
 
   /// Whether the record at a place is the key's: by opening it, or, if it does not open, by the metadata of its frame.
   ///
+  /// - Parameter owner: the application of a partition's number.
   /// - Throws: ``StorageError/Code/damaged`` when neither can be read.
   func isRecord(
-    _ location: RecordLocation, of key: OriginatorKey, application: UnsafeRawBufferPointer, in part: SealedSegment
+    _ location: RecordLocation, of key: OriginatorKey, application: UnsafeRawBufferPointer, in part: SealedSegment,
+    owner: (UInt32) -> UInt32?
   ) throws(StorageError) -> Bool {
     let state = StateContext(
       role: key.role.sealingRole, application: application, originatorHigh: key.originator.high,
@@ -61,6 +72,6 @@ struct RecordReader {
     let record = try FrameLookup.record(
       location, in: segment, end: part.end, from: try part.directoryEntry(before: location.frameOffset),
       keys: context.keys)
-    return record.originator == key.originator && record.role == key.role && record.position == location.position
+    return record.isOf(key, position: location.position, owner: owner)
   }
 }

@@ -27,6 +27,15 @@ extension SegmentStore {
     }
   }
 
+  /// Whether a document's version stands at a place, and not that of another with the same fingerprint.
+  private func isVersion(
+    of key: OriginatorKey, at location: RecordLocation, in part: SealedSegment, partition: Partition
+  ) throws(StorageError) -> Bool {
+    try RecordReader(context: context, segment: part.segment, limit: part.end)
+      .isRecord(
+        location, of: key, application: partition.name.bytes, in: part, owner: view.application(ofPartition:))
+  }
+
   /// Reads the documents whose keys begin with a prefix, in the order of the keys' bytes.
   ///
   /// Costs a read of every document of the application; opening the store costs nothing for them. Holds those that are found
@@ -83,7 +92,8 @@ extension SegmentStore {
     let key = OriginatorKey(originator: originator, application: snapshot.application, role: .document)
     let fingerprint = context.keys.index.fingerprint(.document, application: partition.name.bytes, originator)
     for part in snapshot.partsNewestFirst {
-      if let location = try part.latest(key, fingerprint: fingerprint) {
+      for location in try part.latest(key, fingerprint: fingerprint).reversed() {
+        guard try isVersion(of: key, at: location, in: part, partition: partition) else { continue }
         return DocumentLocation(originator: originator, location: location, segment: part.segment, limit: part.end)
       }
     }

@@ -95,6 +95,11 @@ extension SegmentStore {
       }
     }
     scratch.take(scratch.active, segment: Int32(parts), range: range)
+    if scratch.hasTombstones {
+      try scratch.dropDeleted { (found) throws(StorageError) in
+        try isRecord(found, of: key, snapshot: snapshot, partition: partition)
+      }
+    }
     if !scratch.isSorted { scratch.located.sort { $0.location.position < $1.location.position } }
   }
 
@@ -104,11 +109,27 @@ extension SegmentStore {
   ) throws(StorageError) {
     let (segment, _) = snapshot.place(found.segment)
     let record = try recordPlace(found, snapshot: snapshot)
-    guard record.originator == key.originator, record.role == key.role, record.position == found.location.position
-    else { return }
+    guard record.isOf(key, position: found.location.position, owner: view.application(ofPartition:)) else { return }
     throw .damaged(
       "A record does not verify", segment.name, UInt64(found.location.blobOffset), originator: key.originator,
       position: found.location.position)
+  }
+
+  /// Whether what stands at a place is the key's: another originator may have the same fingerprint.
+  private func isRecord(
+    _ found: LogView.Located, of key: OriginatorKey, snapshot: LogView.Snapshot, partition: Partition
+  ) throws(StorageError) -> Bool {
+    let (segment, limit) = snapshot.place(found.segment)
+    let state = StateContext(
+      role: key.role.sealingRole, application: partition.name.bytes, originatorHigh: key.originator.high,
+      originatorLow: key.originator.low, position: found.location.position)
+    let opens = try context.keys.codec.withReader { (states) throws(StorageError) in
+      try RecordReader(context: context, segment: segment, limit: limit)
+        .open(found.location, context: state, with: states) != nil
+    }
+    if opens { return true }
+    return try recordPlace(found, snapshot: snapshot)
+      .isOf(key, position: found.location.position, owner: view.application(ofPartition:))
   }
 
   /// What the metadata of a record's frame says of it.
@@ -150,7 +171,7 @@ extension SegmentStore {
       scratch: scratch)
     for found in scratch.located {
       let record = try recordPlace(found, snapshot: snapshot)
-      guard record.originator == originator, record.position == position else { continue }
+      guard record.isOf(key, position: position, owner: view.application(ofPartition:)) else { continue }
       guard record.notificationID > 0, let pipeline = view.pipeline(ofPartition: record.partition) else { return nil }
       return (pipeline, record.notificationID)
     }
@@ -183,6 +204,7 @@ final class ReadScratch {
   var active: ContiguousArray<RecordLocation> = []
   var sealed: ContiguousArray<RecordLocation> = []
   private(set) var isSorted = true
+  private(set) var hasTombstones = false
   var located: ContiguousArray<LogView.Located> = []
 
   func removeAll() {
@@ -190,17 +212,31 @@ final class ReadScratch {
     sealed.removeAll(keepingCapacity: true)
     located.removeAll(keepingCapacity: true)
     isSorted = true
+    hasTombstones = false
   }
 
   func take(_ locations: ContiguousArray<RecordLocation>, segment: Int32, range: RecordRange) {
     for index in locations.indices where range.positions.contains(locations[index].position) {
-      if locations[index].flags.contains(.tombstone) {
-        let position = locations[index].position
-        if let deleted = located.lastIndex(where: { $0.location.position == position }) { located.remove(at: deleted) }
-        continue
-      }
+      if locations[index].flags.contains(.tombstone) { hasTombstones = true }
       if let last = located.last, last.location.position > locations[index].position { isSorted = false }
       located.append(LogView.Located(location: locations[index], segment: segment))
     }
+  }
+
+  /// Takes tombstones out, and what they delete. What `located` holds is in the order of the log.
+  ///
+  /// - Parameter isOwn: whether a tombstone is that of the originator that is read; of others with the same fingerprint it
+  ///   deletes nothing.
+  func dropDeleted(isOwn: (LogView.Located) throws(StorageError) -> Bool) throws(StorageError) {
+    var kept: ContiguousArray<LogView.Located> = []
+    for index in located.indices {
+      let found = located[index]
+      if !found.location.flags.contains(.tombstone) {
+        kept.append(found)
+      } else if try isOwn(found) {
+        kept.removeAll { $0.location.position == found.location.position }
+      }
+    }
+    located = kept
   }
 }

@@ -28,6 +28,11 @@ final class Life {
     now = durable
   }
 
+  func adopt(_ state: LifeState) {
+    durable = state
+    now = state
+  }
+
   /// What became of an append.
   enum Answer: Equatable {
     case stored
