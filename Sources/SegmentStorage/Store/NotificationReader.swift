@@ -74,7 +74,11 @@ public final class NotificationReader {
             if !frameIsDone { return false }
             place.walker.advance(over: frame)
             if count >= limit { return false }
-          case .stop(.end), .stop(.zeros):
+          case .stop(.zeros):
+            // The log is read up to where a frame ends.
+            throw StorageError.damaged(
+              "There are zeros where a frame should be", place.reader.segment.name, UInt64(place.walker.offset))
+          case .stop(.end):
             guard let next = try self.next(after: place, in: snapshot) else {
               throw StorageError.damaged(
                 "The log ends before notification \(nextID)", place.reader.segment.name, UInt64(place.walker.offset))
@@ -144,16 +148,16 @@ public final class NotificationReader {
     for index in metadata.records.indices {
       let length = Int(UInt32(littleEndian: entry.loadUnaligned(as: UInt32.self)))
       let record = metadata.records[index]
-      if record.partition == number, record.notificationID >= nextID, !deleted.isEmpty,
-        deleted.containsSorted(record.notificationID)
-      {
+      let isWanted = record.partition == number && record.notificationID >= nextID
+      // A deleted record is still in the log: it, too, is the next one.
+      guard !isWanted || record.notificationID == nextID else {
+        throw StorageError.damaged(
+          "Notification \(nextID) is not where it should be", segment.name, UInt64(frame.offset))
+      }
+      if isWanted, !deleted.isEmpty, deleted.containsSorted(record.notificationID) {
         nextID = record.notificationID + 1
-      } else if record.partition == number, record.notificationID >= nextID {
+      } else if isWanted {
         if count >= limit { return false }
-        guard record.notificationID == nextID else {
-          throw StorageError.damaged(
-            "Notification \(nextID) is not where it should be", segment.name, UInt64(frame.offset))
-        }
         state.originatorHigh = record.originator.high
         state.originatorLow = record.originator.low
         state.position = record.position
