@@ -1,0 +1,5 @@
+#if THREAD_SANITIZER
+  internal import Sealing
+
+  typealias Mutex = Sealing.Mutex
+#endif
