@@ -21,10 +21,13 @@ fuzzer=$("$swift" build --package-path Fuzzing -c release --show-bin-path)/Close
 
 # The backtrace of a crash would start a process that holds on to the output.
 export SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0:${ASAN_OPTIONS:-}
+status=0
 for target in "${targets[@]}"; do
   mkdir -p "Fuzzing/corpus/$target" Fuzzing/findings
   echo "== $target, $time seconds"
   FUZZ_TARGET="$target" "$fuzzer" "Fuzzing/corpus/$target" "Fixtures/fuzz/$target" -max_total_time="$time" \
     -artifact_prefix="Fuzzing/findings/$target-" -rss_limit_mb=2048 -timeout=25 -max_len=65536 -print_final_stats=1 \
-    -verbosity="${VERBOSITY:-0}"
+    -verbosity="${VERBOSITY:-0}" || status=1
 done
+[ "$status" -eq 0 ] || echo "Something was found: see Fuzzing/findings." >&2
+exit "$status"
