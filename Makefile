@@ -4,11 +4,12 @@
 SWIFT ?= swift
 FORMATTED = Package.swift $(wildcard Sources Tests Benchmarks)
 
-.PHONY: help setup build demo test coverage format lint clean
+.PHONY: help setup build demo test torture coverage format lint clean
 
 help:
 	@echo 'make demo      build the command and watch it work'
 	@echo 'make test      run all tests'
+	@echo 'make torture   run the crash and damage tests in full: TIME=seconds for each, SEED=number'
 	@echo 'make build     build everything, optimised'
 	@echo 'make coverage  run the tests and report the lines that they reach'
 	@echo 'make format    put the sources into the house style'
@@ -28,6 +29,9 @@ demo: setup
 
 test: setup
 	$(SWIFT) test
+
+torture: setup
+	@TIME="$(or $(TIME),$(SECONDS),60)" SEED="$(SEED)" Scripts/torture.sh
 
 coverage: setup
 	$(SWIFT) test --enable-code-coverage
