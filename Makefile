@@ -6,12 +6,13 @@ TIME ?= 60
 FORMATTED = Package.swift $(wildcard Sources Tests Benchmarks Examples/Package.swift Examples/Sources \
 	Fuzzing/Package.swift Fuzzing/Sources)
 
-.PHONY: help setup build demo examples test coverage fuzz tsan kill-loop format lint clean
+.PHONY: help setup build demo examples test torture coverage fuzz tsan kill-loop format lint clean
 
 help:
 	@echo 'make demo      build the command and watch it work'
 	@echo 'make test      run all tests'
 	@echo 'make examples  build the examples and run them'
+	@echo 'make torture   run the crash and damage tests in full: TIME=60 seconds for each, SEED=number'
 	@echo 'make build     build everything, optimised'
 	@echo 'make coverage  run the tests and report the lines that they reach'
 	@echo 'make fuzz      feed changed bytes to all that reads bytes, TIME=60 seconds each'
@@ -39,6 +40,9 @@ examples: setup
 
 test: setup
 	$(SWIFT) test
+
+torture: setup
+	@TIME=$(TIME) SEED="$(SEED)" Scripts/torture.sh
 
 coverage: setup
 	$(SWIFT) test --enable-code-coverage

@@ -48,7 +48,7 @@ import Testing
     try grow(until: ends[0] + 3000)
     let acknowledged = model.commits.count
     let olderHead = try files.contents(of: "store/HEAD")
-    try grow(until: ends[acknowledged] + (16 << 10))
+    try grow(until: ends[acknowledged] + (isTorture ? 64 << 10 : 16 << 10))
     let base = files.clone()
     files.powerOff()
     let log = try base.contents(of: segment)
@@ -60,10 +60,10 @@ import Testing
     let start = test.head == .older ? ends[acknowledged] - 200 : ends[acknowledged]
     var counts = (opened: 0, refused: 0)
     for cut in start..<log.count {
-      // Each byte is cut off in one of the six stores, and the bytes around the ends of commits in all.
+      // Each byte is cut off in one of the eight stores, and the bytes around the ends of commits in all.
       let isNearEnd = ends.contains { abs($0 - cut) < 3 }
-      guard isTorture || isNearEnd || cut % 6 == test.number else { continue }
-      let isThorough = isNearEnd || (cut / 6) % 16 == 0
+      guard isTorture || isNearEnd || cut % 8 == test.number else { continue }
+      let isThorough = isNearEnd || (cut / 8) % 16 == 0
       do {
         let damaged = base.clone()
         try damaged.truncateFile(segment, to: cut)

@@ -41,6 +41,8 @@ enum Load: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case single
   /// Nine events a commit.
   case batches
+  /// One large event a commit.
+  case large
   /// Several applications, pipelines and roles with equal IDs, silent events, dependencies, tracking, positions in any
   /// order.
   case mixed
@@ -52,6 +54,7 @@ enum Load: String, CaseIterable, Sendable, CustomTestStringConvertible {
     switch self {
     case .single:
       commit.records = [event(number % 7, number / 7, length)]
+    case .large: commit.records = [event(number % 7, number / 7, 20 * length)]
     case .batches:
       for index in 0..<9 {
         let event = event((number * 9 + index) % 23, (number * 9 + index) / 23, length)

@@ -117,6 +117,11 @@ final class Life {
     isBroken = false
     do {
       try adopt(store, from: acknowledged, isThorough)
+    } catch let error as StorageError {
+      // A read that failed: the store is as it was.
+      self.store = nil
+      try? store.close()
+      throw error
     } catch {
       abandon()
       throw error

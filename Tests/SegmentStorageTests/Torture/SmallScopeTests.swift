@@ -50,7 +50,7 @@ import Testing
     try life.close()
     let base = files.clone()
     var counts = Counts()
-    let longest = isTorture ? 4 : 3
+    let longest = isTorture ? 4 : Torture.isQuick ? 2 : 3
     var sequences: [[Operation]] = [[test.first]]
     while let sequence = sequences.popLast() {
       do {

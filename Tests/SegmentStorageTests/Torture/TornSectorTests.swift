@@ -34,7 +34,7 @@ import Testing
   @Test(arguments: cases)
   func everyCombination(_ test: Case) throws {
     // 4 to the power of 6 or 8, with both sizes.
-    let sectors = isTorture ? 8 : 6
+    let sectors = isTorture ? 8 : Torture.isQuick ? 4 : 6
     let files = SimulatedFileSystem(seed: Torture.seed)
     files.isTracing = false
     var fixture = StoreFixture(files, isSealed: test.isSealed)

@@ -10,6 +10,7 @@ import Testing
 /// | `CLOSEROLL_TORTURE=1` | the full versions |
 /// | `CLOSEROLL_TORTURE_SECONDS` | how long a test that has no end goes on |
 /// | `CLOSEROLL_SEED` | where random numbers start |
+/// | `CLOSEROLL_QUICK=1` | a tenth of the short versions: for mutations |
 enum Torture {
   static let seed: UInt64 = number("CLOSEROLL_SEED") ?? 20_261_123
   private static let seconds: UInt64? = number("CLOSEROLL_TORTURE_SECONDS")
@@ -19,7 +20,9 @@ enum Torture {
   }
 
   /// The short number in `swift test`, the long one in a full run.
-  static func count(_ short: Int, full: Int) -> Int { isTorture ? full : short }
+  static func count(_ short: Int, full: Int) -> Int { isTorture ? full : isQuick ? max(1, short / 10) : short }
+
+  static let isQuick = getenv("CLOSEROLL_QUICK").map { String(cString: $0) == "1" } ?? false
 
   /// Whether a test that runs by time is to begin another round.
   struct Clock {

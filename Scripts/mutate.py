@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Changes one line of the engine at a time and looks whether a test notices.
+
+    Scripts/mutate.py [--filter REGEX] [--only N[,N...]] [--timeout SECONDS]
+
+Each mutation is a text that stands in one file exactly once, and what is put in its place. The package is built, the
+fast tests of the engine run, and the file is put back. Work in a clone: sources change while this runs. Ends with the
+share that was noticed, and with status 1 below 85 %.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+
+FILTER = (
+    "StateCodecTests|StateDamageTests|SegmentStoreTests|VerifyTests|RunTests|oneFlushACommit|aFailedFlushPoisons|"
+    "RandomLifeTests|SmallScopeTests|TornSectorTests|BitFlipTests|olderCopies|FingerprintTests|FailingCallTests"
+)
+
+E = "Sources/SegmentStorage/"
+S = "Sources/Sealing/State/"
+
+# (file, text, replacement)
+MUTATIONS = [
+    # States.
+    (S + "StateWriter.swift", "plain.count - max(1, (plain.count + 15) / 16)", "plain.count + 64"),
+    (S + "StateWriter.swift", "prefix.dictionary = dictionary?.number ?? 0", "prefix.dictionary = 1"),
+    (S + "StateWriter.swift", "epochs.isCurrent(generation: generation, expiry: expiry)", "expiry > 0"),
+    (S + "StateReader.swift", "if epoch != prefix.epoch {", "if epoch == 0 {"),
+    (S + "StateReader.swift", "guard prefix.isSealed else", "guard prefix.isSealed || sealed.count > 0 else"),
+    (S + "StateReader.swift", "length >= 0, !prefix.isLong || length == room", "length >= 0"),
+    (S + "StateReader.swift", "value <= UInt64(StateCodec.maximumTopicLength),\n", "value <= UInt64.max,\n"),
+    (S + "StatePrefix.swift", "key <= 1 else", "key <= 2 else"),
+    (S + "StatePrefix.swift", "byte == 0 && shift > 0 ? nil : value", "value"),
+    (S + "StatePrefix.swift", "value > 0, let number", "let number"),
+    # The frame and its place.
+    (E + "Format/FrameHeader.swift", "count: 36)) == headerCRC else", "count: 36)) == headerCRC || true else"),
+    (E + "Format/FrameHeader.swift", "frameLength <= Format.maximumFrameSize, prefixLength", "prefixLength"),
+    (E + "Log/FrameWalker.swift", "header.sequence == nextSequence else", "header.sequence > 0 else"),
+    (E + "Log/FrameWalker.swift", "header.previousCRC == previousCRC else", "header.previousCRC == header.previousCRC else"),
+    (E + "Log/FrameWalker.swift", "count: length)) == stored else", "count: length)) == stored || true else"),
+    (E + "Log/FrameWalker.swift", "bytes[total...].allSatisfy({ $0 == 0 })", "bytes[total...].allSatisfy({ _ in true })"),
+    (E + "Log/FrameWalker.swift", "nextSequence = frame.header.sequence + 1\n    offset", "offset"),
+    (E + "Log/FrameWalker.swift", "guard CRC32C.checksum(body) == header.bodyCRC else", "guard CRC32C.checksum(body) == header.bodyCRC || suite == .plain else"),
+    # Commits.
+    (E + "Format/CommitMetadata.swift", "metadata.records[index].notificationID == heads[partition] &+ 1", "metadata.records[index].notificationID > heads[partition]"),
+    (E + "Format/CommitMetadata.swift", "$0.notificationID > tracking[$0.key] ?? 0", "$0.notificationID > 0 - 1 * (tracking[$0.key] ?? 0)"),
+    (E + "Format/CommitMetadata.swift", "eventCount &-= eventCount > 0 ? 1 : 0", "eventCount &-= 0"),
+    (E + "Format/CommitMetadata.swift", "return reader.isAtEnd && records.count == recordCount", "return records.count == recordCount"),
+    (E + "Format/LogState.swift", "let index = ids.firstIndex { $0 >= id } ?? ids.count", "let index = ids.count"),
+    (E + "Format/HeadFile.swift", "mark.turn > newest?.turn ?? 0", "mark.turn < newest?.turn ?? .max"),
+    (E + "Format/SegmentHeader.swift", "guard required == 0 else", "guard required >= 0 else"),
+    (E + "Format/SegmentHeader.swift", "guard major == Format.majorVersion else", "guard major >= Format.majorVersion else"),
+    # Replay.
+    (E + "Log/LogReplayer.swift", "if frame.header.flags.contains(.becomesCurrent) { info.currentEpoch = description.number }", "info.currentEpoch = description.number"),
+    (E + "Log/LogReplayer.swift", "syncedUpTo = max(syncedUpTo, Int(frame.header.syncedUpTo))", "syncedUpTo = 0"),
+    (E + "Log/LogReplayer.swift", "guard info.state.accepts(metadata, heads: &heads) else", "guard info.state.accepts(metadata, heads: &heads) || true else"),
+    # Recovery.
+    (E + "Recovery/TailRecovery.swift", "if let headEnd, headEnd > end {", "if let headEnd, headEnd > end + 4096 {"),
+    (E + "Recovery/TailRecovery.swift", "Int(header.syncedUpTo) > start\n", "Int(header.syncedUpTo) > start + (1 << 30)\n"),
+    (E + "Recovery/TailRecovery.swift", "Int(header.syncedUpTo) > start\n", "Int(header.syncedUpTo) > 0\n"),
+    (E + "Recovery/TailRecovery.swift", "cut.quarantine = try quarantine(segment, from: end, to: lastUsed)", "cut.quarantine = nil"),
+    (E + "Recovery/TailRecovery.swift", "try segment.file.truncate(to: UInt64(end))\n", ""),
+    (E + "Recovery/TailRecovery.swift", "if let proof = try findProof(from: end, to: fileSize, of: segment) {", "if let proof = try findProof(from: end, to: fileSize, of: segment), proof < 0 {"),
+    (E + "Recovery/TailRecovery.swift", "try rewrite(from: max(proven, Format.pageSize), to: end, of: active)", ""),
+    (E + "Recovery/TailRecovery.swift", "guard info.end == head.end, info.lastTag == head.tag, info.nextSequence == head.nextSequence else", "guard info.end == head.end else"),
+    (E + "Recovery/TailRecovery.swift", "if let head, head.ordinal > active.header.ordinal { throw olderThanHead(active, offset: 0) }", ""),
+    (E + "Recovery/TailRecovery.swift", "guard end > Format.pageSize, UInt64(end) <= size else", "guard end > Format.pageSize || UInt64(end) <= size else"),
+    (E + "Recovery/TailRecovery.swift", "if context.isWritable { try resumeRewrite(of: active) }", ""),
+    (E + "Recovery/TailRecovery.swift", "guard try endsFrame(active, run.info) else", "guard try endsFrame(active, run.info) || true else"),
+    (E + "Recovery/StoreOpener.swift", "guard entry.ordinal == UInt64(index) + listing.segments[0].ordinal else", "guard entry.ordinal > 0 else"),
+    (E + "Recovery/StoreOpener.swift", "if listing.segments[0].ordinal != 1 {", "if listing.segments[0].ordinal == 0 {"),
+    # Writing.
+    (E + "Writer/LogWriter+Group.swift", "guard tracking.notificationID > highest else", "guard tracking.notificationID > highest - 1 else"),
+    (E + "Writer/LogWriter+Group.swift", "view.lock.withLock { view.index.rollBack(to: indexCount, directoryCount: directoryCount) }\n      throw error", "throw error"),
+    (E + "Writer/LogWriter+Group.swift", "try cutBack(to: start, after: error)", "throw StorageError(.diskFull, \"full\")"),
+    (E + "Writer/LogWriter+Group.swift", "undo(before)\n", ""),
+    (E + "Writer/LogWriter+Places.swift", "} else if isThere {", "} else if isThere, record.position > 0 {"),
+    (E + "Writer/LogWriter+Places.swift", "guard isThere else { throw Self.recordNotFound(record) }", ""),
+    (E + "Writer/LogWriter+Places.swift", "return last.flags.contains(.tombstone) ? nil : (nil, last)", "return (nil, last)"),
+    (E + "Writer/LogWriter+Roll.swift", "try makeDurable(mark)\n    let info", "let info"),
+    (E + "Writer/LogWriter.swift", "becomePoisoned(failure)\n      throw failure", "throw failure"),
+    (E + "Writer/LogWriter.swift", "try mark.segment.file.synchronizeFully()", "_ = mark.segment.file"),
+    (E + "Writer/LogWriter.swift", "guard mark.nextSequence >= headSequence else { return }", ""),
+    (E + "Writer/LogWriter+Maintenance.swift", "if try mark.segment.file.size() > UInt64(mark.end) {", "if try mark.segment.file.size() > UInt64.max - 1 {"),
+    # Fingerprints.
+    (E + "Store/SegmentStore+Records.swift", "} else if try isOwn(found) {", "} else {"),
+]
+
+
+def run(command, seconds):
+    """The exit status, or None when the time was over; the process and its children are gone in any case."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=seconds)
+        return process.returncode, output
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return None, ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--filter", default=FILTER)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--timeout", type=int, default=90)
+    arguments = parser.parse_args()
+    os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+    for path, text, _ in MUTATIONS:
+        with open(path) as file:
+            count = file.read().count(text)
+        if count != 1:
+            sys.exit(f"{path}: stands {count} times, not once: {text!r}")
+    os.environ["CLOSEROLL_QUICK"] = "1"
+    only = [int(number) for number in arguments.only.split(",") if number]
+    noticed = 0
+    slipped = []
+    tried = 0
+    for number, (path, text, replacement) in enumerate(MUTATIONS, 1):
+        if only and number not in only:
+            continue
+        with open(path) as file:
+            original = file.read()
+        start = time.time()
+        try:
+            with open(path, "w") as file:
+                file.write(original.replace(text, replacement))
+            status, output = run(["swift", "build", "--build-tests"], 900)
+            if status != 0:
+                print(f"{number:3} NOT BUILT {path}: {text.strip()!r}\n{output[-600:]}", flush=True)
+                continue
+            status, output = run(["swift", "test", "--skip-build", "--filter", arguments.filter], arguments.timeout)
+        finally:
+            with open(path, "w") as file:
+                file.write(original)
+        tried += 1
+        what = "ended" if status is None else "trapped" if status < 0 or "signal" in output else "noticed"
+        if status == 0:
+            slipped.append(number)
+            what = "SLIPPED THROUGH"
+        else:
+            noticed += 1
+        print(f"{number:3} {what} ({time.time() - start:.0f} s) {path}: {text.strip()!r} -> {replacement.strip()!r}", flush=True)
+    share = 100 * noticed / max(1, tried)
+    print(f"mutations: {tried} tried, {noticed} noticed ({share:.0f} %), slipped through: {slipped}")
+    sys.exit(0 if share >= 85 else 1)
+
+
+main()
