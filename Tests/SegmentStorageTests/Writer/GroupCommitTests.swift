@@ -6,9 +6,9 @@ import Testing
 
 /// A value that threads and tasks add to.
 private final class Collected<Value: Sendable>: Sendable {
-  private let value: Mutex<Value>
+  private let value: Synchronization.Mutex<Value>
 
-  init(_ value: Value) { self.value = Mutex(value) }
+  init(_ value: Value) { self.value = Synchronization.Mutex(value) }
 
   func withLock<Result: Sendable>(_ body: (inout Value) -> Result) -> Result {
     value.withLock { value in
