@@ -186,7 +186,12 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
   ///   than the one that is stored.
   @discardableResult
   public func record(_ process: ProcessEvent) async throws -> [Int?] {
-    let ids = try await write(process)
+    let ids: [Int?]
+    do {
+      // What the cache holds of these aggregates is older than their events, or than what they conflict with.
+      defer { cache?.evict(Set(process.events.map(\.originatorID))) }
+      ids = try await write(process)
+    }
     await takeSnapshots(after: process.events)
     try await announce(process.events, ids)
     return ids
