@@ -103,11 +103,7 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
     let lifetime = Lifetime()
     let topics = TopicRegistry(substitutions: configuration.topicSubstitutions)
     for type in configuration.aggregates { try topics.register(type) }
-    let isPortable = configuration.cipher != nil || configuration.compressor != nil
-    let compressor = configuration.compressor ?? (configuration.cipher == nil ? nil : ZlibCompressor())
-    let mapper = SequencedItemMapper(
-      application: configuration.name, compressor: compressor, cipher: configuration.cipher,
-      sealer: isPortable ? nil : factory.stateSealer, sortsKeys: configuration.sortsKeys)
+    let mapper = SequencedItemMapper(configuration, sealer: factory.stateSealer)
     let records = try await factory.recordManager(
       for: RecordPartition(application: configuration.name, pipelineID: configuration.pipelineID))
     let cache = configuration.usesCache ? AggregateCache(capacity: configuration.cacheCapacity) : nil

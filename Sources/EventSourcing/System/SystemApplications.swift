@@ -115,7 +115,7 @@ protocol SystemMember: AnyObject, Sendable {
   func head() async throws -> Int
   func isFollowed(by follower: any SystemMember) throws
   func follow<Records: NotificationRecordManager>(
-    _ name: String, _ log: RecordManagerNotificationLog<Records>, in topics: TopicRegistry
+    _ name: String, _ log: RecordManagerNotificationLog<Records>, topics: TopicRegistry, opener: SequencedItemMapper
   ) throws
   func subscribeToPrompts(_ handler: @escaping @Sendable (any Prompt) async throws -> Void) -> PromptSubscription
   /// Closes the application and leaves its store open, which others may share.
@@ -125,12 +125,14 @@ protocol SystemMember: AnyObject, Sendable {
 extension ProcessApplication: SystemMember {
   func head() async throws -> Int { try await records.maxNotificationID() }
 
-  func isFollowed(by follower: any SystemMember) throws { try follower.follow(name, notificationLog, in: topics) }
+  func isFollowed(by follower: any SystemMember) throws {
+    try follower.follow(name, notificationLog, topics: topics, opener: mapper)
+  }
 
   func follow<Records: NotificationRecordManager>(
-    _ name: String, _ log: RecordManagerNotificationLog<Records>, in topics: TopicRegistry
+    _ name: String, _ log: RecordManagerNotificationLog<Records>, topics: TopicRegistry, opener: SequencedItemMapper
   ) throws {
-    try follow(name, log, topics: topics)
+    try follow(name, log, topics: topics, mapper: opener)
   }
 
   func closeInSystem() async throws { try await core.close(closesStore: false) }

@@ -98,7 +98,7 @@ extension ProcessApplication {
       }
     }
     let topics = upstream.topics.flatMap { $0.knows(notification.event.topic) ? $0 : nil } ?? self.topics
-    let event = try mapper.domainEvent(from: notification.event, topics: topics)
+    let event = try upstream.mapper.domainEvent(from: notification.event, topics: topics)
     let (changes, repository) = try await applyPolicy(to: event)
     let ids = try await core.store(
       changes, tracking: Tracking(upstream: upstream.name, notificationID: notification.id),
