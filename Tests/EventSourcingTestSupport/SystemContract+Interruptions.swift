@@ -49,4 +49,45 @@ extension ProcessContract {
     }
     try await store.close()
   }
+
+  func dependenciesOfSilentEvents(_ open: Opener) async throws {
+    let store = try await open()
+    let zero = try await SimpleApplication(configuration("core"), factory: store)
+    let one = try await zero.inPipeline(1)
+    try await zero.save(try AggregateRoot.create(Example.Created()))
+    let patient = try admit()
+    try patient.trigger(Inpatient.LookedAfter())
+    try patient.trigger(Inpatient.Measured(celsius: 37))
+    try patient.trigger(Inpatient.Measured(celsius: 38))
+    try await one.record(ProcessEvent(events: [patient.pendingEvents[0]]))
+    let dependencies = [CausalDependency(pipelineID: 0, notificationID: 1)]
+    try await one.record(
+      ProcessEvent(events: Array(patient.pendingEvents.dropFirst()), causalDependencies: dependencies))
+    try requireEqual(
+      try await one.records.notifications(start: 1, stop: nil).map(\.event.causalDependencies), [dependencies, nil],
+      "The first that followers see carries them")
+    try await store.close()
+  }
+
+  func dependenciesOfOtherTopics(_ open: Opener) async throws {
+    let store = try await open()
+    let zero = try await SimpleApplication(configuration("core"), factory: store)
+    let one = try await zero.inPipeline(1)
+    try await zero.save(try AggregateRoot.create(Example.Created()))
+    try await one.save(try AggregateRoot.create(Second.Created()))
+    let patient = try admit()
+    try patient.trigger(Inpatient.Measured(celsius: 37))
+    try await one.record(
+      ProcessEvent(
+        events: patient.pendingEvents, causalDependencies: [CausalDependency(pipelineID: 0, notificationID: 1)]))
+    let follower = try await ProcessApplication(
+      configuration("down", pipeline: 1), options: ProcessOptions(topics: [Inpatient.Measured.topic]), factory: store
+    ) { _, _ in }
+    try follower.follow(one)
+    try await requireError(.causalDependencyFailed, "The first of the batch builds on pipeline 0") {
+      _ = try await follower.run()
+    }
+    try requireEqual(try await follower.records.maxTrackingID(upstream: "core"), 1, "What is before it is passed over")
+    try await store.close()
+  }
 }

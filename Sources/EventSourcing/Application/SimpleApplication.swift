@@ -239,7 +239,10 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
     guard !process.events.isEmpty || process.tracking != nil || !process.documents.isEmpty else { return [] }
     try persistence.require(process.events)
     var stored = try eventStore.storedEvents(from: process.events)
-    if !stored.isEmpty { stored[0].causalDependencies = process.causalDependencies }
+    // With one that followers see.
+    if let first = stored.firstIndex(where: \.isNotifiable) {
+      stored[first].causalDependencies = process.causalDependencies
+    }
     return try await records.write(stored, tracking: process.tracking, documents: process.documents)
   }
 

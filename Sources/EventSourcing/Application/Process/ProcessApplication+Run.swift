@@ -65,28 +65,38 @@ extension ProcessApplication {
     }
     var processed = 0
     var passed: Int?
-    while processed < count {
-      let page = try await upstream.read(through: head, min(count - processed, pageSize))
-      if page.isEmpty { break }
-      for notification in page {
-        try Task.checkCancellation()
-        if let topics = options.topics, !topics.contains(notification.event.topic) {
-          // Nothing happens to it: its position is stored with the next one's, or at the end.
-          passed = notification.id
-        } else {
-          try await process(notification, of: upstream)
-          passed = nil
-        }
-        processed += 1
-      }
-    }
-    if let passed {
+    func storePassed() async throws {
+      guard let passed else { return }
       try await core.records.write([], tracking: Tracking(upstream: upstream.name, notificationID: passed))
     }
+    do {
+      while processed < count {
+        let page = try await upstream.read(through: head, min(count - processed, pageSize))
+        if page.isEmpty { break }
+        for notification in page {
+          try Task.checkCancellation()
+          // Also of one that is passed over: they are those of all events that were stored with it.
+          try await requireDependencies(of: notification, upstream)
+          if let topics = options.topics, !topics.contains(notification.event.topic) {
+            // Nothing happens to it: its position is stored with the next one's, or at the end.
+            passed = notification.id
+          } else {
+            try await process(notification, of: upstream)
+            passed = nil
+          }
+          processed += 1
+        }
+      }
+    } catch {
+      // Another pipeline may wait for what was passed over.
+      try? await storePassed()
+      throw error
+    }
+    try await storePassed()
     return processed
   }
 
-  private func process(_ notification: EventNotification, of upstream: Upstream) async throws {
+  private func requireDependencies(of notification: EventNotification, _ upstream: Upstream) async throws {
     for dependency in notification.event.causalDependencies ?? [] {
       let isProcessed = try await records.hasTrackingRecord(
         upstream: upstream.name, pipelineID: dependency.pipelineID, notificationID: dependency.notificationID)
@@ -97,6 +107,9 @@ extension ProcessApplication {
           originatorID: notification.event.originatorID, position: notification.event.originatorVersion)
       }
     }
+  }
+
+  private func process(_ notification: EventNotification, of upstream: Upstream) async throws {
     let topics = upstream.topics.flatMap { $0.knows(notification.event.topic) ? $0 : nil } ?? self.topics
     let event = try upstream.mapper.domainEvent(from: notification.event, topics: topics)
     let (changes, repository) = try await applyPolicy(to: event)
