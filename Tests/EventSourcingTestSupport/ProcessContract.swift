@@ -42,6 +42,7 @@ public struct ProcessContract<Factory: InfrastructureFactory> {
       "applications that prompt each other": { $0.promptingEachOther },
       "an unknown topic stops, and is named": { $0.unknownTopic },
       "each application has a cipher of its own": { $0.ciphers },
+      "a run of a task that a policy began": { $0.detachedRun },
       "causal dependencies are with an event that is seen": { $0.dependenciesOfSilentEvents },
       "causal dependencies of events that are passed over": { $0.dependenciesOfOtherTopics },
       "a closed application processes nothing": { $0.closing },

@@ -25,6 +25,52 @@ extension SystemContract {
   private func count<App: Application>(_ app: App) async throws -> String {
     try await app.records.document("count").map { String(decoding: $0, as: UTF8.self) } ?? "0"
   }
+
+  func cancelledCommand(_ open: Opener) async throws {
+    let system = try System(Orders.self | Hooked.self, Payments.self | Reservations.self)
+    let runner = try await SingleThreadedRunner(system, sharing: try await open())
+    let orders = try runner.application(Orders.self)
+    let payments = try runner.application(Payments.self)
+    let (reached, isReached) = AsyncStream<Void>.makeStream()
+    let command = Task {
+      try await PolicyHook.$body.withValue({ _ in
+        isReached.yield()
+        try await Task.sleep(for: .seconds(100))
+      }) { _ = try await orders.createOrder() }
+    }
+    for await _ in reached { break }
+    command.cancel()
+    let error = try await requireThrows("What follows is not processed") { try await command.value }
+    try require(error.code == .promptFailed && error.underlyingError is CancellationError, "That is said")
+    // The next command takes up what was left, whatever it is about.
+    try await payments.save(try AggregateRoot.create(Payment.Created(orderID: UUID())))
+    try requireEqual(try await count(try runner.application(Hooked.self)), "1", "What was left is processed")
+    try await runner.close()
+  }
+
+  func detachedCommand(_ open: Opener) async throws {
+    let runner = try await SingleThreadedRunner(try ordersSystem(), sharing: try await open())
+    let orders = try runner.application(Orders.self)
+    let (ended, isEnded) = AsyncStream<Void>.makeStream()
+    let (made, isMade) = AsyncStream<Task<UUID, any Error>>.makeStream()
+    let token = try runner.application(Reservations.self).subscribe { _ in
+      isMade.yield(
+        Task {
+          for await _ in ended { break }
+          return try await orders.createOrder()
+        })
+    }
+    _ = try await orders.createOrder()
+    try runner.application(Reservations.self).unsubscribe(token)
+    isEnded.yield()
+    isEnded.finish()
+    for await task in made {
+      let order = try await orders.repository.get(Order.self, try await task.value)
+      try require(order.isPaid, "A command of a task that was begun by a handler, and outlives it, is a command")
+      break
+    }
+    try await runner.close()
+  }
 }
 
 extension ProcessContract {
@@ -46,6 +92,31 @@ extension ProcessContract {
       try follower.follow(upstream)
       try requireEqual(try await follower.run(), 1, "An event is opened by its application's cipher, \(index)")
       try requireEqual(try await follower.records.document("seen") != nil, true, "And seen")
+    }
+    try await store.close()
+  }
+
+  func detachedRun(_ open: Opener) async throws {
+    let store = try await open()
+    let upstream = try await SimpleApplication(configuration("upstream"), factory: store)
+    let follower = try await ProcessApplication(Hooked.self, factory: store)
+    try follower.follow(upstream)
+    try await upstream.save(try AggregateRoot.create(Example.Created()))
+    let (ended, isEnded) = AsyncStream<Void>.makeStream()
+    let (made, isMade) = AsyncStream<Task<Int, any Error>>.makeStream()
+    try await PolicyHook.$body.withValue({ event in
+      isMade.yield(
+        Task {
+          for await _ in ended { break }
+          return try await follower.run()
+        })
+    }) { _ = try await follower.run() }
+    try await upstream.save(try AggregateRoot.create(Example.Created()))
+    isEnded.yield()
+    isEnded.finish()
+    for await task in made {
+      try requireEqual(try await task.value, 1, "A task that was begun by a policy, and outlives the run, runs it")
+      break
     }
     try await store.close()
   }

@@ -32,12 +32,15 @@ extension ProcessApplication {
     _ prompt: PromptToPull?, advancingBy count: Int?, through head: (_ upstream: String) -> Int?
   ) async throws -> Int {
     let own = ObjectIdentifier(self)
-    guard !Processing.applications.contains(own) else {
+    if let turn = Processing.turns[own],
+      turn.leave({ isToldAgain.store(true, ordering: .sequentiallyConsistent) })
+    {
       // A follower of this one answers while it is processing: whoever runs it looks again.
-      isToldAgain.store(true, ordering: .sequentiallyConsistent)
       return 0
     }
-    return try await Processing.$applications.withValue(Processing.applications.union([own])) {
+    let turn = Turn()
+    defer { turn.end() }
+    return try await Processing.$turns.withValue(Processing.turns.merging([own: turn]) { $1 }) {
       try await gate.withLock {
         var processed = 0
         repeat {
@@ -51,7 +54,7 @@ extension ProcessApplication {
               throw error
             }
           }
-        } while count == nil && isToldAgain.load(ordering: .sequentiallyConsistent)
+        } while !turn.end(unless: { count == nil && isToldAgain.load(ordering: .sequentiallyConsistent) })
         return processed
       }
     }
@@ -157,7 +160,10 @@ extension ProcessApplication {
   }
 }
 
-/// Which applications this task is processing notifications of.
+/// Which applications this task is processing notifications of, or the one that began it is or was.
 enum Processing {
-  @TaskLocal static var applications: Set<ObjectIdentifier> = []
+  @TaskLocal static var turns: [ObjectIdentifier: Turn] = [:]
+
+  /// Whether there is one that still goes on.
+  static var isGoingOn: Bool { turns.values.contains { $0.isGoingOn } }
 }
