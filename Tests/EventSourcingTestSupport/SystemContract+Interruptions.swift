@@ -71,6 +71,16 @@ extension SystemContract {
     }
     try await runner.close()
   }
+
+  func cancelledByPolicy(_ open: Opener) async throws {
+    let runner = try await ConcurrentRunner(try System(Orders.self | Hooked.self), sharing: try await open())
+    _ = try await runner.application(Orders.self).createOrder()
+    do {
+      try await PolicyHook.$body.withValue({ _ in throw CancellationError() }) { try await runner.run() }
+      throw ContractViolation(description: "The error of the policy ends the run, whatever its type")
+    } catch is CancellationError {}
+    try await runner.close()
+  }
 }
 
 extension ProcessContract {

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// The applications of a system, each over its store, each following its upstreams: one a process and pipeline.
 ///
 /// What every runner runs. Safe to use from several tasks at once.
@@ -111,6 +113,8 @@ protocol SystemMember: AnyObject, Sendable {
 
   func run(_ prompt: PromptToPull?, advancingBy count: Int?, through head: (_ upstream: String) -> Int?) async throws
     -> Int
+  /// How many notifications it has processed so far; those of a run are counted when the next one begins.
+  var processed: Int { get }
   /// The highest notification ID that it gave.
   func head() async throws -> Int
   func isFollowed(by follower: any SystemMember) throws
@@ -123,6 +127,8 @@ protocol SystemMember: AnyObject, Sendable {
 }
 
 extension ProcessApplication: SystemMember {
+  var processed: Int { processedCount.load(ordering: .sequentiallyConsistent) }
+
   func head() async throws -> Int { try await records.maxNotificationID() }
 
   func isFollowed(by follower: any SystemMember) throws {

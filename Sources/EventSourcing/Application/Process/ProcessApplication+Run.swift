@@ -88,6 +88,7 @@ extension ProcessApplication {
             passed = nil
           }
           processed += 1
+          processedCount.add(1, ordering: .sequentiallyConsistent)
         }
       }
     } catch {

@@ -27,6 +27,8 @@ public final class ProcessApplication<Policy: ProcessPolicy, Factory: Infrastruc
   let upstreams = Mutex<[Upstream]>([])
   /// Whether it was told of something new by what it processed itself.
   let isToldAgain = Atomic(false)
+  /// How many notifications it has processed. Changed under the `gate` only.
+  let processedCount = Atomic(0)
 
   /// Makes an application over the store of a factory.
   ///
