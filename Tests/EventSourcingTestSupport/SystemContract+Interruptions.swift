@@ -81,6 +81,18 @@ extension SystemContract {
     } catch is CancellationError {}
     try await runner.close()
   }
+
+  func farTicks(_ open: Opener) async throws {
+    let runner = try await SteppingRunner(try ordersSystem(), sharing: try await open())
+    try await runner.run(ticks: 2)
+    runner.call(inTicks: .max) { throw RefusedError() }
+    runner.call(inTicks: -5) { throw TwiceError() }
+    do {
+      try await runner.tick()
+      throw ContractViolation(description: "What is too late comes at the next tick")
+    } catch is TwiceError {}
+    try await runner.close()
+  }
 }
 
 extension ProcessContract {

@@ -34,6 +34,7 @@ public struct SystemContract<Factory: InfrastructureFactory> {
       "a cancelled command leaves what follows to the next": { $0.cancelledCommand },
       "a command of a task that a handler began": { $0.detachedCommand },
       "a policy's cancellation ends a concurrent run": { $0.cancelledByPolicy },
+      "commands for ticks that never come": { $0.farTicks },
       "Paxos agrees, synchronously": { $0.paxos },
       "Paxos agrees, concurrently": { $0.paxosConcurrently },
     ]
