@@ -123,7 +123,7 @@ public final class MultiprocessRunner<Definition: ProcessDefinition>: Sendable {
         defer { group.cancelAll() }
         try await group.next()
       }
-    } catch is CancellationError {}
+    } catch is CancellationError where Task.isCancelled {}
   }
 
   /// Closes the application and its store. Cancel ``run()`` first. Again has no effect.
@@ -134,12 +134,14 @@ public final class MultiprocessRunner<Definition: ProcessDefinition>: Sendable {
   private func follow(_ name: String, _ location: StoreLocation) async throws {
     let store = try await open(location)
     let topics = TopicRegistry(substitutions: Definition.configuration.topicSubstitutions)
-    for type in system.process(named: name)?.aggregates ?? [] { try topics.register(type) }
+    let upstream = system.process(named: name)
+    for type in upstream?.aggregates ?? [] { try topics.register(type) }
+    let mapper = upstream.map { SequencedItemMapper($0.configuration) }
     let reading = SegmentInfrastructureFactory(sharing: store)
     for application in applications {
       let records = try await reading.recordManager(
         for: RecordPartition(application: name, pipelineID: application.pipelineID))
-      try application.follow(name, try RecordManagerNotificationLog(records), topics: topics)
+      try application.follow(name, try RecordManagerNotificationLog(records), topics: topics, mapper: mapper)
     }
     let signal = Signal()
     signal.set()
@@ -147,9 +149,13 @@ public final class MultiprocessRunner<Definition: ProcessDefinition>: Sendable {
     defer { watcher.stop() }
     while await signal.wait() {
       if let failure = watcher.failure { throw failure }
-      for application in applications {
-        let prompt = PromptToPull(processName: name, pipelineID: application.pipelineID)
-        try await limits.run { try await application.run(prompt) }
+      // All at the same time: one pipeline may have to wait for another.
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for application in applications {
+          let prompt = PromptToPull(processName: name, pipelineID: application.pipelineID)
+          group.addTask { try await self.limits.run { _ = try await application.run(prompt) } }
+        }
+        while try await group.next() != nil {}
       }
     }
   }

@@ -119,6 +119,20 @@ extension ApplicationContract {
     }
   }
 
+  func cacheAndProcessEvents(_ open: Opener) async throws {
+    try await withApplication(open, ApplicationConfiguration(name: "ward", usesCache: true)) { app in
+      let patient = try admit()
+      try await app.save(patient)
+      let other = try await app.repository.get(Inpatient.self, patient.id)
+      try other.measure(37)
+      try await app.record(ProcessEvent(events: other.pendingEvents))
+      let loaded = try await app.repository.get(Inpatient.self, patient.id)
+      try requireEqual(loaded.temperatures, [37], "what was recorded is loaded")
+      try loaded.measure(38)
+      try await app.save(loaded)
+    }
+  }
+
   func cache(_ open: Opener) async throws {
     let configuration = ApplicationConfiguration(name: "ward", usesCache: true, cacheCapacity: 2)
     try await withApplication(open, configuration) { app in

@@ -37,6 +37,7 @@ public struct ApplicationContract<Factory: InfrastructureFactory> {
       "a conflict stores nothing and loses nothing": { $0.conflict },
       "a discarded aggregate is not found": { $0.discarding },
       "the cache holds values": { $0.cache },
+      "the cache forgets what a process event changes": { $0.cacheAndProcessEvents },
       "some events are silent": { $0.silentEvents },
       "a closed application refuses": { $0.closing },
       "whatever belongs to a closed application refuses": { $0.closingEverything },

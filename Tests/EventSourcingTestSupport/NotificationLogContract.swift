@@ -21,6 +21,9 @@ public struct NotificationLogContract<Factory: InfrastructureFactory> {
       "a reader goes through sections": { try await $0.reading($1, direct: false) },
       "a reader asks directly": { try await $0.reading($1, direct: true) },
       "a reader follows a growing log": { try await $0.following($1) },
+      "a reader passes over holes": { try await $0.holes($1, direct: false) },
+      "a reader that asks directly passes over holes": { try await $0.holes($1, direct: true) },
+      "places far behind the end are empty": { try await $0.farAway($1) },
     ]
   }
 
@@ -40,8 +43,9 @@ public struct NotificationLogContract<Factory: InfrastructureFactory> {
     try await factory.close()
   }
 
+  private let id = UUID(uuid: (9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9))
+
   private func fill(_ records: Factory.Records, _ positions: Range<Int>) async throws {
-    let id = UUID(uuid: (9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9))
     for position in positions {
       _ = try await records.write(
         [
@@ -120,6 +124,32 @@ public struct NotificationLogContract<Factory: InfrastructureFactory> {
     try requireEqual(try await rest.list(advancingBy: 3).map(\.id), [11, 12, 13], "an advance")
     try requireEqual(rest.position, 13, "the position after an advance")
     try requireEqual(try await rest.list(through: 15).map(\.id), [14, 15], "up to a stop")
+  }
+
+  private func holes(_ records: Factory.Records, direct: Bool) async throws {
+    guard records.capabilities.contains(.deletesRecords) else { return }
+    try await fill(records, 0..<20)
+    for position in Array(0..<7) + Array(9..<14) { try await records.delete(id, at: position) }
+    let reader = NotificationLogReader(
+      try RecordManagerNotificationLog(records, sectionSize: 3), usesDirectQuery: direct)
+    try requireEqual(try await reader.list(advancingBy: 1).map(\.id), [8], "the first that is there")
+    try requireEqual(try await reader.list(advancingBy: 3).map(\.id), [9, 15, 16], "over a hole")
+    try requireEqual(try await reader.list(through: 18, advancingBy: 9).map(\.id), [17, 18], "up to a stop")
+    try requireEqual(try await reader.read().map(\.id), [19, 20], "the rest")
+  }
+
+  private func farAway(_ records: Factory.Records) async throws {
+    try await fill(records, 0..<3)
+    let log = try RecordManagerNotificationLog(records, sectionSize: 5)
+    try requireEqual(try await log.section("\(Int.max),\(Int.max)").items.count, 0, "a section far away")
+    for direct in [false, true] {
+      let reader = NotificationLogReader(log, usesDirectQuery: direct)
+      try reader.seek(.max)
+      try requireEqual(try await reader.read().count, 0, "what is behind the last ID that there can be")
+      try requireEqual(try await reader.list(through: .min).count, 0, "nothing is before it")
+      try await requireError(.recordNotFound, "an item far away") { _ = try await reader.item(at: .max) }
+      try requireEqual(try await reader.slice(1..<Int.max).map(\.id), [2, 3], "a slice to the end")
+    }
   }
 
   private func following(_ records: Factory.Records) async throws {

@@ -41,6 +41,10 @@ public struct ProcessContract<Factory: InfrastructureFactory> {
       "prompts": { $0.prompts },
       "applications that prompt each other": { $0.promptingEachOther },
       "an unknown topic stops, and is named": { $0.unknownTopic },
+      "each application has a cipher of its own": { $0.ciphers },
+      "a run of a task that a policy began": { $0.detachedRun },
+      "causal dependencies are with an event that is seen": { $0.dependenciesOfSilentEvents },
+      "causal dependencies of events that are passed over": { $0.dependenciesOfOtherTopics },
       "a closed application processes nothing": { $0.closing },
       "snapshots of what a policy changes": { $0.snapshots },
     ]

@@ -131,6 +131,16 @@ extension RecordManagerContract {
     try requireEqual(try await records.write([event(second, 1)], tracking: nil), [4], "no ID comes again")
   }
 
+  func holes(_ factory: Factory) async throws {
+    let records = try await records(factory)
+    guard records.capabilities.contains(.deletesRecords) else { return }
+    try await records.record((0..<6).map { event(first, $0) })
+    for position in 0..<2 { try await records.delete(first, at: position) }
+    try requireEqual(try await records.notifications(start: 0, stop: 2).map(\.id), [], "nothing is left")
+    try requireEqual(try await records.notifications(start: 0, stop: 3).map(\.id), [3], "nothing from behind the range")
+    try requireEqual(try await records.notifications(start: 1, stop: 5).map(\.id), [3, 4, 5], "up to the end")
+  }
+
   func walking(_ factory: Factory) async throws {
     let records = try await records(factory)
     for position in 0..<20 { try await records.record([event(first, position, "{\"p\":\(position)}")]) }

@@ -37,6 +37,7 @@ public struct RecordManagerContract<Factory: InfrastructureFactory> {
       "notifications are asked for by zero-based half-open ranges": { $0.notificationRanges },
       "some events are not notifiable": { $0.notNotifiable },
       "deleting leaves the others": { $0.deletion },
+      "deleted records are holes in ranges": { $0.holes },
       "applications and pipelines are partitions": { $0.partitions },
       "roles are partitions without notifications": { $0.roles },
       "tracking only rises": { $0.tracking },

@@ -90,6 +90,9 @@ public struct SequenceContract<Factory: InfrastructureFactory> {
     try requireEqual(try await array.items(in: ..<2), [0, 10], "from the start")
     try requireEqual(try await array.items(in: 9..<100), [90], "over the end")
     try requireEqual(try await array.items(in: 20..<100), [], "behind the end")
+    try requireEqual(try await array.items(in: 9...100), [90], "over the end, closed")
+    try requireEqual(try await array.items(in: ...100).count, 10, "all, and over the end")
+    try requireEqual(try await array.items(in: 20...), [], "from behind the end")
     try requireEqual(try await array.items(in: 3..<3), [], "an empty one")
     try await requireError(.arrayIndex, "from below 0") { _ = try await array.items(in: -2..<3) }
   }
@@ -134,6 +137,8 @@ public struct SequenceContract<Factory: InfrastructureFactory> {
       try await requireError(.arrayIndex, "no index \(index)") { _ = try await big.item(at: index) }
       try await requireError(.arrayIndex, "no index \(index)") { try await big.set("x", at: index) }
     }
+    try requireEqual(try await big.items(in: capacity...(capacity + 9)).count, 0, "behind the end")
+    try requireEqual(try await big.items(in: (capacity + 1)...).count, 0, "from behind the end")
     try await requireError(.arrayIndex, "from below 0") { _ = try await big.items(in: -1..<1) }
   }
 

@@ -21,6 +21,9 @@ public struct SubscriptionContract<Factory: InfrastructureFactory> {
       "a projection keeps its view and position together": { try await $0.projecting($1) },
       "a projection's failure surfaces and leaves the view": { try await $0.failing($1) },
       "waiting for a projection has an end": { try await $0.waiting($1) },
+      "two that run a projection process each event once": { try await $0.together($1) },
+      "a page may be as large as can be": { try await $0.largePage($1) },
+      "deleted events are passed over": { try await $0.holes($1) },
     ]
   }
 
@@ -147,6 +150,66 @@ public struct SubscriptionContract<Factory: InfrastructureFactory> {
     }
   }
 
+  private func together(_ factory: Factory) async throws {
+    let app = try await application(factory)
+    let tally = try AggregateRoot.create(Tally.Begun(name: "n"))
+    try tally.trigger(Tally.Counted(by: 1))
+    try await app.save(tally)
+    let (reached, isReached) = AsyncStream<Void>.makeStream()
+    let (released, isReleased) = AsyncStream<Void>.makeStream()
+    let totals = GatedTotals { version in
+      guard version == 2 else { return }
+      isReached.yield()
+      for await _ in released { break }
+    }
+    let runner = try await ProjectionRunner(totals, of: app, into: factory)
+    try await runner.catchUp()
+    try tally.trigger(Tally.Counted(by: 10))
+    try await app.save(tally)
+    let first = Task { try await runner.catchUp() }
+    for await _ in reached { break }
+    // While one is at the second event, another one begins with it, and sees a third.
+    try tally.trigger(Tally.Counted(by: 100))
+    try await app.save(tally)
+    let second = Task { try await runner.catchUp() }
+    try await Task.sleep(for: .milliseconds(50))
+    isReleased.yield()
+    isReleased.finish()
+    let counts = try await [first.value, second.value]
+    try requireEqual(counts.reduce(0, +), 2, "How many were passed")
+    try requireEqual(try await runner.document("total", as: Int.self), 111, "Each is counted once")
+    try requireEqual(runner.position, 4, "The position")
+  }
+
+  private func largePage(_ factory: Factory) async throws {
+    let app = try await application(factory)
+    let runner = try await ProjectionRunner(Totals(), of: app, into: factory, batchSize: .max)
+    for _ in 0..<2 {
+      try await app.save(try AggregateRoot.create(Tally.Begun(name: "n")))
+      try requireEqual(try await runner.catchUp(), 1, "One event")
+    }
+  }
+
+  private func holes(_ factory: Factory) async throws {
+    let app = try await application(factory)
+    guard app.records.capabilities.contains(.deletesRecords) else { return }
+    let tally = try AggregateRoot.create(Tally.Begun(name: "n"))
+    for _ in 1..<250 { try tally.trigger(Tally.Counted(by: 1)) }
+    try await app.save(tally)
+    for position in 20..<180 { try await app.records.delete(tally.id, at: position) }
+    var ids: [Int] = []
+    for try await notification in app.subscribe() {
+      ids.append(notification.notificationID)
+      if notification.notificationID == 250 { break }
+    }
+    try requireEqual(ids, Array(1...20) + Array(181...250), "each once, in order")
+    let follower = try await ProcessApplication(
+      ApplicationConfiguration(name: "follower"), factory: factory
+    ) { _, _ in }
+    try follower.follow(app)
+    try requireEqual(try await follower.run(), 90, "a follower passes over them, too")
+  }
+
   private func waiting(_ factory: Factory) async throws {
     let app = try await application(factory)
     let runner = try await ProjectionRunner(Totals(), of: app, into: factory)
@@ -187,5 +250,18 @@ private struct Totals: Projection {
     let key = "total/\(notification.event.originatorID)"
     let total = try await view.document(key, as: Int.self) ?? 0
     try view.put(total + counted.by, for: key)
+  }
+}
+
+/// One total, and a place to stop at.
+private struct GatedTotals: Projection {
+  let name = "gated"
+  let gate: @Sendable (_ version: Int) async -> Void
+
+  func process(_ notification: SubscribedEvent, _ view: DocumentView) async throws {
+    guard let counted = notification.event.payload as? Tally.Counted else { return }
+    await gate(notification.event.originatorVersion)
+    let total = try await view.document("total", as: Int.self) ?? 0
+    try view.put(total + counted.by, for: "total")
   }
 }

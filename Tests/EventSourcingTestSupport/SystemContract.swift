@@ -31,6 +31,10 @@ public struct SystemContract<Factory: InfrastructureFactory> {
       "a run goes on where the last one ended": { $0.restart },
       "a failing policy reaches who gave the command": { $0.failingPolicy },
       "a failing policy ends a concurrent run": { $0.failingConcurrently },
+      "a cancelled command leaves what follows to the next": { $0.cancelledCommand },
+      "a command of a task that a handler began": { $0.detachedCommand },
+      "a policy's cancellation ends a concurrent run": { $0.cancelledByPolicy },
+      "commands for ticks that never come": { $0.farTicks },
       "Paxos agrees, synchronously": { $0.paxos },
       "Paxos agrees, concurrently": { $0.paxosConcurrently },
     ]

@@ -103,11 +103,7 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
     let lifetime = Lifetime()
     let topics = TopicRegistry(substitutions: configuration.topicSubstitutions)
     for type in configuration.aggregates { try topics.register(type) }
-    let isPortable = configuration.cipher != nil || configuration.compressor != nil
-    let compressor = configuration.compressor ?? (configuration.cipher == nil ? nil : ZlibCompressor())
-    let mapper = SequencedItemMapper(
-      application: configuration.name, compressor: compressor, cipher: configuration.cipher,
-      sealer: isPortable ? nil : factory.stateSealer, sortsKeys: configuration.sortsKeys)
+    let mapper = SequencedItemMapper(configuration, sealer: factory.stateSealer)
     let records = try await factory.recordManager(
       for: RecordPartition(application: configuration.name, pipelineID: configuration.pipelineID))
     let cache = configuration.usesCache ? AggregateCache(capacity: configuration.cacheCapacity) : nil
@@ -186,7 +182,12 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
   ///   than the one that is stored.
   @discardableResult
   public func record(_ process: ProcessEvent) async throws -> [Int?] {
-    let ids = try await write(process)
+    let ids: [Int?]
+    do {
+      // What the cache holds of these aggregates is older than their events, or than what they conflict with.
+      defer { cache?.evict(Set(process.events.map(\.originatorID))) }
+      ids = try await write(process)
+    }
     await takeSnapshots(after: process.events)
     try await announce(process.events, ids)
     return ids
@@ -238,7 +239,10 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
     guard !process.events.isEmpty || process.tracking != nil || !process.documents.isEmpty else { return [] }
     try persistence.require(process.events)
     var stored = try eventStore.storedEvents(from: process.events)
-    if !stored.isEmpty { stored[0].causalDependencies = process.causalDependencies }
+    // With one that followers see.
+    if let first = stored.firstIndex(where: \.isNotifiable) {
+      stored[first].causalDependencies = process.causalDependencies
+    }
     return try await records.write(stored, tracking: process.tracking, documents: process.documents)
   }
 

@@ -24,14 +24,17 @@ final class AsyncMutex: Sendable {
   }
 
   /// Runs `body` if no other body runs now.
-  func withLockIfFree(_ body: () async throws -> Void) async throws {
+  ///
+  /// - Returns: Whether it ran.
+  func withLockIfFree(_ body: () async throws -> Void) async throws -> Bool {
     let isFree = state.withLock { state in
       defer { state.isHeld = true }
       return !state.isHeld
     }
-    guard isFree else { return }
+    guard isFree else { return false }
     defer { unlock() }
     try await body()
+    return true
   }
 
   private func lock() async throws {

@@ -37,6 +37,15 @@ public struct SequencedItemMapper: Sendable {
     self.sortsKeys = sortsKeys
   }
 
+  /// The mapper of an application: its cipher and compressor if it has either, else what the store seals with, if it does.
+  package init(_ configuration: ApplicationConfiguration, sealer: (any StateSealer)? = nil) {
+    let isPortable = configuration.cipher != nil || configuration.compressor != nil
+    let compressor = configuration.compressor ?? (configuration.cipher == nil ? nil : ZlibCompressor())
+    self.init(
+      application: configuration.name, compressor: compressor, cipher: configuration.cipher,
+      sealer: isPortable ? nil : sealer, sortsKeys: configuration.sortsKeys)
+  }
+
   /// The stored form of an event.
   ///
   /// - Throws: ``EventSourcingError/Code/encoding`` if a property has no form; what compressor, cipher or sealer throw.

@@ -115,7 +115,7 @@ public struct BigArray<Item: Codable & Sendable, Records: RecordManager>: Sendab
   ///
   /// - Throws: ``EventSourcingError/Code/arrayIndex`` if the range begins below 0.
   public func items(in range: some RangeExpression<Int>) async throws -> [Item?] {
-    let range = range.relative(to: 0..<capacity)
+    let range = range.relative(to: 0..<Int.max)
     guard range.lowerBound >= 0 else { throw outside(range.lowerBound) }
     let end = min(range.upperBound, try await nextIndex())
     var items: [Item?] = []

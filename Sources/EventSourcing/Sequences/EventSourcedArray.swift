@@ -53,7 +53,7 @@ public struct EventSourcedArray<Item: Codable & Sendable, Records: RecordManager
   ///
   /// - Throws: ``EventSourcingError/Code/arrayIndex`` if the range begins below 0.
   public func items(in range: some RangeExpression<Int>) async throws -> [Item?] {
-    let range = range.relative(to: 0..<size)
+    let range = range.relative(to: 0..<Int.max)
     guard range.lowerBound >= 0 else { throw outside(range.lowerBound) }
     let end = min(range.upperBound, size)
     guard range.lowerBound < end else { return [] }

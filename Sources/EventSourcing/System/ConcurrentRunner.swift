@@ -25,7 +25,6 @@ public final class ConcurrentRunner<Factory: InfrastructureFactory>: Sendable {
 
   private struct State {
     var isRunning = false
-    var processed = 0
     var failure: (any Error)?
     var subscriptions: [PromptSubscription] = []
   }
@@ -111,7 +110,7 @@ public final class ConcurrentRunner<Factory: InfrastructureFactory>: Sendable {
         try await group.next()
       }
       finish(nil)
-    } catch is CancellationError {
+    } catch is CancellationError where Task.isCancelled {
       finish(nil)
     } catch {
       finish(error)
@@ -146,8 +145,7 @@ public final class ConcurrentRunner<Factory: InfrastructureFactory>: Sendable {
   }
 
   private func process(_ member: SystemApplications<Factory>.Member) async throws {
-    let count = try await limits.run { try await member.application.run(nil, advancingBy: nil) { _ in nil } }
-    state.withLock { $0.processed += count }
+    try await limits.run { _ = try await member.application.run(nil, advancingBy: nil) { _ in nil } }
   }
 
   /// Waits until every application has processed all that its upstreams have; helps them if need be.
@@ -157,13 +155,15 @@ public final class ConcurrentRunner<Factory: InfrastructureFactory>: Sendable {
   /// - Throws: The error that ended ``run()``; what an application throws; `CancellationError`.
   public func waitUntilProcessed() async throws {
     while true {
-      let (before, failure) = state.withLock { ($0.processed, $0.failure) }
-      if let failure { throw failure }
+      if let failure = state.withLock({ $0.failure }) { throw failure }
+      let before = processed
       // Who processes now is waited for; then there is nothing left to process, or something was.
       for member in applications.members { try await process(member) }
-      if state.withLock({ $0.processed }) == before { return }
+      if processed == before { return }
     }
   }
+
+  private var processed: Int { applications.members.reduce(0) { $0 + $1.application.processed } }
 
   /// Closes all applications and their stores. Cancel ``run()`` first. Again has no effect.
   public func close() async throws {

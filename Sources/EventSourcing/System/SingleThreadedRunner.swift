@@ -13,7 +13,8 @@ import Synchronization
 /// ```
 ///
 /// A follower's error reaches whoever gave the command, as ``EventSourcingError/Code/promptFailed`` with its cause: the
-/// command's own events are saved. What the other followers do is done all the same.
+/// command's own events are saved. What the other followers do is done all the same. If the command's task is cancelled, what
+/// was not processed by then is processed with the next command.
 public final class SingleThreadedRunner<Factory: InfrastructureFactory>: Sendable {
   /// The applications that are run.
   public let applications: SystemApplications<Factory>
@@ -79,21 +80,35 @@ public final class SingleThreadedRunner<Factory: InfrastructureFactory>: Sendabl
 
   /// Puts a prompt into the queue, and works the queue off unless this task is about it already.
   private func take(_ prompt: PromptToPull) async throws {
-    queue.withLock { queue in
-      if !queue.contains(prompt) { queue.append(prompt) }
-    }
     let own = ObjectIdentifier(self)
-    guard !Draining.runners.contains(own) else { return }
-    try await Draining.$runners.withValue(Draining.runners.union([own])) {
+    if let turn = Draining.turns[own], turn.leave({ enqueue([prompt]) }) { return }
+    enqueue([prompt])
+    let turn = Turn()
+    defer { turn.end() }
+    try await Draining.$turns.withValue(Draining.turns.merging([own: turn]) { $1 }) {
+      var failure: (any Error)?
       repeat {
-        if Processing.applications.isEmpty {
-          try await gate.withLock { try await drain() }
-        } else {
-          // This task holds an application that the one who drains may be waiting for: that one looks again.
-          try await gate.withLockIfFree { try await drain() }
-          return
+        do {
+          if !Processing.isGoingOn {
+            try await gate.withLock { try await drain() }
+          } else if try await !gate.withLockIfFree({ try await drain() }) {
+            // This task holds an application that the one who drains may be waiting for: that one looks again.
+            break
+          }
+        } catch is CancellationError where Task.isCancelled {
+          throw CancellationError()
+        } catch {
+          failure = failure ?? error
         }
-      } while !queue.withLock { $0.isEmpty }
+      } while !turn.end(unless: { queue.withLock { !$0.isEmpty } })
+      if let failure { throw failure }
+    }
+  }
+
+  /// Puts prompts into the queue, each unless it is there.
+  private func enqueue(_ prompts: [PromptToPull]) {
+    queue.withLock { queue in
+      for prompt in prompts where !queue.contains(prompt) { queue.append(prompt) }
     }
   }
 
@@ -105,14 +120,16 @@ public final class SingleThreadedRunner<Factory: InfrastructureFactory>: Sendabl
       guard let prompt = queue.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) else { break }
       let again = waiting
       waiting = []
-      for (member, prompt) in applications.followers(of: prompt).map({ ($0, prompt) }) + again {
+      for (member, upstream) in applications.followers(of: prompt).map({ ($0, prompt) }) + again {
         do {
           _ = try await limits.withoutDependencies.run {
-            try await member.application.run(prompt, advancingBy: nil) { _ in nil }
+            try await member.application.run(upstream, advancingBy: nil) { _ in nil }
           }
         } catch let error as EventSourcingError where error.code == .causalDependencyFailed {
-          waiting.append((member, prompt))
-        } catch is CancellationError {
+          waiting.append((member, upstream))
+        } catch is CancellationError where Task.isCancelled {
+          // What is not done is left to the next one.
+          enqueue([prompt] + (again + waiting).map(\.prompt))
           throw CancellationError()
         } catch {
           failure = failure ?? error
@@ -135,9 +152,9 @@ extension SingleThreadedRunner where Factory == PopoInfrastructureFactory {
   }
 }
 
-/// Which runners' queues this task is working off.
+/// Which runners' queues this task is working off, or the one that began it is or was.
 private enum Draining {
-  @TaskLocal static var runners: Set<ObjectIdentifier> = []
+  @TaskLocal static var turns: [ObjectIdentifier: Turn] = [:]
 }
 
 extension RetryLimits {

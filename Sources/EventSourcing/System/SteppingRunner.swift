@@ -74,7 +74,11 @@ public final class SteppingRunner<Factory: InfrastructureFactory>: Sendable {
 
   /// Calls something at the beginning of a later tick, counted from now: 1 is the next one.
   public func call(inTicks count: Int, _ action: @escaping Action) {
-    state.withLock { $0.actions[$0.ticks + max(1, count), default: []].append(action) }
+    state.withLock { state in
+      // A tick that no clock reaches: never.
+      let (tick, overflows) = state.ticks.addingReportingOverflow(max(1, count))
+      if !overflows { state.actions[tick, default: []].append(action) }
+    }
   }
 
   /// Lets the clock tick once.

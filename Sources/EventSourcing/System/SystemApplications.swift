@@ -1,3 +1,5 @@
+import Synchronization
+
 /// The applications of a system, each over its store, each following its upstreams: one a process and pipeline.
 ///
 /// What every runner runs. Safe to use from several tasks at once.
@@ -111,11 +113,13 @@ protocol SystemMember: AnyObject, Sendable {
 
   func run(_ prompt: PromptToPull?, advancingBy count: Int?, through head: (_ upstream: String) -> Int?) async throws
     -> Int
+  /// How many notifications it has processed so far; those of a run are counted when the next one begins.
+  var processed: Int { get }
   /// The highest notification ID that it gave.
   func head() async throws -> Int
   func isFollowed(by follower: any SystemMember) throws
   func follow<Records: NotificationRecordManager>(
-    _ name: String, _ log: RecordManagerNotificationLog<Records>, in topics: TopicRegistry
+    _ name: String, _ log: RecordManagerNotificationLog<Records>, topics: TopicRegistry, opener: SequencedItemMapper
   ) throws
   func subscribeToPrompts(_ handler: @escaping @Sendable (any Prompt) async throws -> Void) -> PromptSubscription
   /// Closes the application and leaves its store open, which others may share.
@@ -123,14 +127,18 @@ protocol SystemMember: AnyObject, Sendable {
 }
 
 extension ProcessApplication: SystemMember {
+  var processed: Int { processedCount.load(ordering: .sequentiallyConsistent) }
+
   func head() async throws -> Int { try await records.maxNotificationID() }
 
-  func isFollowed(by follower: any SystemMember) throws { try follower.follow(name, notificationLog, in: topics) }
+  func isFollowed(by follower: any SystemMember) throws {
+    try follower.follow(name, notificationLog, topics: topics, opener: mapper)
+  }
 
   func follow<Records: NotificationRecordManager>(
-    _ name: String, _ log: RecordManagerNotificationLog<Records>, in topics: TopicRegistry
+    _ name: String, _ log: RecordManagerNotificationLog<Records>, topics: TopicRegistry, opener: SequencedItemMapper
   ) throws {
-    try follow(name, log, topics: topics)
+    try follow(name, log, topics: topics, mapper: opener)
   }
 
   func closeInSystem() async throws { try await core.close(closesStore: false) }

@@ -84,9 +84,12 @@ private struct Calendar {
 
   init(_ time: Timestamp) {
     let dayLength: Int64 = 86_400_000_000
-    let rest = time.microseconds % dayLength
+    // Before and after each time there is another bucket: 290,000 years from now, too.
+    let margin = 800 * dayLength
+    let microseconds = min(max(time.microseconds, .min + margin), .max - margin)
+    let rest = microseconds % dayLength
     let sinceMidnight = rest < 0 ? rest + dayLength : rest
-    days = Int((time.microseconds - sinceMidnight) / dayLength)
+    days = Int((microseconds - sinceMidnight) / dayLength)
     second = Int(sinceMidnight / 1_000_000)
     (year, month, day) = ISODateTime.civil(daysSince1970: days)
   }

@@ -52,6 +52,19 @@ import Testing
     #expect(TimeBucketSize(rawValue: "years") == nil)
   }
 
+  /// Times that no calendar has stop nobody.
+  @Test(arguments: TimeBucketSize.allCases, [Int64.min, .min + 1, .max - 1, .max])
+  func timesWithoutEnd(size: TimeBucketSize, microseconds: Int64) async throws {
+    let time = Timestamp(microseconds: microseconds)
+    #expect(size.previousStart(before: time) < size.start(of: time))
+    #expect(size.start(of: time) < size.nextStart(after: time))
+    let app = try await PopoApplication(name: "logs")
+    let logs = try await TimeBucketedLogRepository(of: app, factory: app.factory)
+    let log = try await logs.getOrCreate(UUID(), bucketSize: .year)
+    for try await _ in logs.reader(log).messages(lt: time, limit: 1) { Issue.record("There is no message.") }
+    for try await _ in logs.reader(log).messages(gte: time, limit: 1) { Issue.record("There is no message.") }
+  }
+
   @Test func timesBefore1970() {
     let time = Timestamp(microseconds: -1)
     #expect(TimeBucketSize.second.start(of: time).microseconds == -1_000_000)

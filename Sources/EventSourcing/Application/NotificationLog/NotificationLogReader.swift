@@ -41,7 +41,7 @@ public final class NotificationLogReader<Log: NotificationLog> {
   ///   - stop: The last notification ID to read; the log's last unless given.
   ///   - count: The most notifications to read; all unless given.
   public func notifications(through stop: Int? = nil, advancingBy count: Int? = nil) -> Notifications {
-    Notifications(reader: self, stop: stop ?? .max, left: count ?? .max)
+    Notifications(reader: self, stop: max(0, stop ?? .max), left: count ?? .max)
   }
 
   /// The notifications behind the position, as an array.
@@ -67,6 +67,9 @@ public final class NotificationLogReader<Log: NotificationLog> {
   /// - Throws: ``EventSourcingError/Code/recordNotFound`` if there is none.
   public func item(at index: Int) async throws -> Log.Item {
     try seek(index)
+    guard index < .max else {
+      throw EventSourcingError(.recordNotFound, "The log has no notification behind \(index).", position: index)
+    }
     guard let item = try await list(through: index + 1).first else {
       throw EventSourcingError(.recordNotFound, "The log has no notification \(index + 1).", position: index + 1)
     }
@@ -94,6 +97,8 @@ public final class NotificationLogReader<Log: NotificationLog> {
     /// Where the log goes on behind the items at hand; nil when it does not.
     private var next: String?
     private var isStarted = false
+    /// The log that is asked directly, and through which ID it was.
+    private var direct: (log: any LocalNotificationLog<Log.Item>, through: Int)?
 
     fileprivate init(reader: NotificationLogReader, stop: Int, left: Int) {
       self.reader = reader
@@ -104,10 +109,6 @@ public final class NotificationLogReader<Log: NotificationLog> {
     /// The next notification; nil at the end.
     public mutating func next() async throws -> Log.Item? {
       guard left > 0 else { return nil }
-      if !isStarted {
-        isStarted = true
-        try await start()
-      }
       while true {
         while let item = items.popFirst() {
           if item.id > stop { return end() }
@@ -117,8 +118,7 @@ public final class NotificationLogReader<Log: NotificationLog> {
           left -= 1
           return item
         }
-        guard let id = next, reader.position < stop else { return end() }
-        try await take(id)
+        guard try await takeMore() else { return end() }
       }
     }
 
@@ -127,16 +127,31 @@ public final class NotificationLogReader<Log: NotificationLog> {
       return nil
     }
 
-    private mutating func start() async throws {
-      if reader.usesDirectQuery, let log = reader.log as? any LocalNotificationLog<Log.Item> {
-        let last = left < stop - reader.position ? reader.position + left : stop
-        let head = try await log.head()
-        guard head > reader.position else { return }
-        items = ArraySlice(try await log.items(start: reader.position, stop: Swift.min(last, head)))
-        return
+    /// Takes the next items, perhaps none; false at the end.
+    private mutating func takeMore() async throws -> Bool {
+      if !isStarted {
+        isStarted = true
+        if reader.usesDirectQuery, let log = reader.log as? any LocalNotificationLog<Log.Item> {
+          direct = (log, reader.position)
+        } else {
+          let size = try await reader.log.sectionSize
+          next = SectionRange(after: reader.position, size: Swift.max(1, size)).id
+        }
       }
-      let size = try await reader.log.sectionSize
-      try await take(SectionRange(after: reader.position, size: Swift.max(1, size)).id)
+      if let direct { return try await ask(direct.log, after: direct.through) }
+      guard let id = next, reader.position < stop else { return false }
+      try await take(id)
+      return true
+    }
+
+    private mutating func ask(_ log: any LocalNotificationLog<Log.Item>, after start: Int) async throws -> Bool {
+      guard start < stop else { return false }
+      let end = Swift.min(stop, try await log.head())
+      guard start < end else { return false }
+      let last = left < end - start ? start + left : end
+      items = ArraySlice(try await log.items(start: start, stop: last))
+      direct = (log, last)
+      return true
     }
 
     private mutating func take(_ id: String) async throws {

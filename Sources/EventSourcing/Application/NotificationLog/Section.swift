@@ -31,9 +31,9 @@ struct SectionRange: Hashable {
   let start: Int
   let size: Int
 
-  /// The section that holds the ID behind `position`.
+  /// The section that holds the ID behind `position`; of IDs that are too high for a whole section, the last one.
   init(after position: Int, size: Int) {
-    start = position / size * size
+    start = min(position, .max - size) / size * size
     self.size = size
   }
 

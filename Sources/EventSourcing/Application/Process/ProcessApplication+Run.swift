@@ -32,12 +32,15 @@ extension ProcessApplication {
     _ prompt: PromptToPull?, advancingBy count: Int?, through head: (_ upstream: String) -> Int?
   ) async throws -> Int {
     let own = ObjectIdentifier(self)
-    guard !Processing.applications.contains(own) else {
+    if let turn = Processing.turns[own],
+      turn.leave({ isToldAgain.store(true, ordering: .sequentiallyConsistent) })
+    {
       // A follower of this one answers while it is processing: whoever runs it looks again.
-      isToldAgain.store(true, ordering: .sequentiallyConsistent)
       return 0
     }
-    return try await Processing.$applications.withValue(Processing.applications.union([own])) {
+    let turn = Turn()
+    defer { turn.end() }
+    return try await Processing.$turns.withValue(Processing.turns.merging([own: turn]) { $1 }) {
       try await gate.withLock {
         var processed = 0
         repeat {
@@ -51,7 +54,7 @@ extension ProcessApplication {
               throw error
             }
           }
-        } while count == nil && isToldAgain.load(ordering: .sequentiallyConsistent)
+        } while !turn.end(unless: { count == nil && isToldAgain.load(ordering: .sequentiallyConsistent) })
         return processed
       }
     }
@@ -65,28 +68,39 @@ extension ProcessApplication {
     }
     var processed = 0
     var passed: Int?
-    while processed < count {
-      let page = try await upstream.read(through: head, min(count - processed, pageSize))
-      if page.isEmpty { break }
-      for notification in page {
-        try Task.checkCancellation()
-        if let topics = options.topics, !topics.contains(notification.event.topic) {
-          // Nothing happens to it: its position is stored with the next one's, or at the end.
-          passed = notification.id
-        } else {
-          try await process(notification, of: upstream)
-          passed = nil
-        }
-        processed += 1
-      }
-    }
-    if let passed {
+    func storePassed() async throws {
+      guard let passed else { return }
       try await core.records.write([], tracking: Tracking(upstream: upstream.name, notificationID: passed))
     }
+    do {
+      while processed < count {
+        let page = try await upstream.read(through: head, min(count - processed, pageSize))
+        if page.isEmpty { break }
+        for notification in page {
+          try Task.checkCancellation()
+          // Also of one that is passed over: they are those of all events that were stored with it.
+          try await requireDependencies(of: notification, upstream)
+          if let topics = options.topics, !topics.contains(notification.event.topic) {
+            // Nothing happens to it: its position is stored with the next one's, or at the end.
+            passed = notification.id
+          } else {
+            try await process(notification, of: upstream)
+            passed = nil
+          }
+          processed += 1
+          processedCount.add(1, ordering: .sequentiallyConsistent)
+        }
+      }
+    } catch {
+      // Another pipeline may wait for what was passed over.
+      try? await storePassed()
+      throw error
+    }
+    try await storePassed()
     return processed
   }
 
-  private func process(_ notification: EventNotification, of upstream: Upstream) async throws {
+  private func requireDependencies(of notification: EventNotification, _ upstream: Upstream) async throws {
     for dependency in notification.event.causalDependencies ?? [] {
       let isProcessed = try await records.hasTrackingRecord(
         upstream: upstream.name, pipelineID: dependency.pipelineID, notificationID: dependency.notificationID)
@@ -97,8 +111,11 @@ extension ProcessApplication {
           originatorID: notification.event.originatorID, position: notification.event.originatorVersion)
       }
     }
+  }
+
+  private func process(_ notification: EventNotification, of upstream: Upstream) async throws {
     let topics = upstream.topics.flatMap { $0.knows(notification.event.topic) ? $0 : nil } ?? self.topics
-    let event = try mapper.domainEvent(from: notification.event, topics: topics)
+    let event = try upstream.mapper.domainEvent(from: notification.event, topics: topics)
     let (changes, repository) = try await applyPolicy(to: event)
     let ids = try await core.store(
       changes, tracking: Tracking(upstream: upstream.name, notificationID: notification.id),
@@ -144,7 +161,10 @@ extension ProcessApplication {
   }
 }
 
-/// Which applications this task is processing notifications of.
+/// Which applications this task is processing notifications of, or the one that began it is or was.
 enum Processing {
-  @TaskLocal static var applications: Set<ObjectIdentifier> = []
+  @TaskLocal static var turns: [ObjectIdentifier: Turn] = [:]
+
+  /// Whether there is one that still goes on.
+  static var isGoingOn: Bool { turns.values.contains { $0.isGoingOn } }
 }

@@ -27,6 +27,8 @@ public final class ProcessApplication<Policy: ProcessPolicy, Factory: Infrastruc
   let upstreams = Mutex<[Upstream]>([])
   /// Whether it was told of something new by what it processed itself.
   let isToldAgain = Atomic(false)
+  /// How many notifications it has processed. Changed under the `gate` only.
+  let processedCount = Atomic(0)
 
   /// Makes an application over the store of a factory.
   ///
@@ -81,10 +83,11 @@ public final class ProcessApplication<Policy: ProcessPolicy, Factory: Infrastruc
   ///   - name: The upstream's name, which positions are kept under.
   ///   - log: Its notification log, here or far away.
   ///   - topics: The types of its events, if this application does not know them itself.
+  ///   - mapper: What opens its events, if it has another cipher or compressor than this application.
   /// - Throws: ``EventSourcingError/Code/programming`` if it is this application's own name and the policy is applied to
   ///   generated events: it would be applied twice.
   public func follow<Log: NotificationLog<EventNotification>>(
-    _ name: String, _ log: Log, topics: TopicRegistry? = nil
+    _ name: String, _ log: Log, topics: TopicRegistry? = nil, mapper: SequencedItemMapper? = nil
   ) throws {
     guard name != self.name || !options.appliesPolicyToGeneratedEvents else {
       throw EventSourcingError(
@@ -92,7 +95,8 @@ public final class ProcessApplication<Policy: ProcessPolicy, Factory: Infrastruc
         "An application that applies its policy to the events that it generates cannot follow itself: they would be processed twice."
       )
     }
-    let upstream = Upstream(name, log, topics: topics, usesDirectQuery: options.usesDirectQuery)
+    let upstream = Upstream(
+      name, log, topics: topics, mapper: mapper ?? self.mapper, usesDirectQuery: options.usesDirectQuery)
     upstreams.withLock { upstreams in
       if let index = upstreams.firstIndex(where: { $0.name == name }) {
         upstreams[index] = upstream
@@ -104,9 +108,9 @@ public final class ProcessApplication<Policy: ProcessPolicy, Factory: Infrastruc
 
   /// Follows another application, in the same pipeline.
   ///
-  /// - Throws: As ``follow(_:_:topics:)``.
+  /// - Throws: As ``follow(_:_:topics:mapper:)``.
   public func follow(_ upstream: some Application) throws {
-    try follow(upstream.name, upstream.notificationLog, topics: upstream.topics)
+    try follow(upstream.name, upstream.notificationLog, topics: upstream.topics, mapper: upstream.mapper)
   }
 
   /// The names of the applications that are followed, in the order in which that began.
@@ -143,17 +147,20 @@ extension ProcessApplication where Policy: ProcessDefinition {
 final class Upstream: @unchecked Sendable {  // `reader` and the rest are used under the follower's `gate` only
   let name: String
   let topics: TopicRegistry?
+  /// What opens its events.
+  let mapper: SequencedItemMapper
   /// Whether the reader stands where the stored position is.
   var isPositioned = false
   private let readPage: (_ stop: Int?, _ count: Int) async throws -> [EventNotification]
   private let seekPosition: (Int) throws -> Void
 
   init<Log: NotificationLog<EventNotification>>(
-    _ name: String, _ log: Log, topics: TopicRegistry?, usesDirectQuery: Bool
+    _ name: String, _ log: Log, topics: TopicRegistry?, mapper: SequencedItemMapper, usesDirectQuery: Bool
   ) {
     let reader = NotificationLogReader(log, usesDirectQuery: usesDirectQuery)
     self.name = name
     self.topics = topics
+    self.mapper = mapper
     readPage = { try await reader.list(through: $0, advancingBy: $1) }
     seekPosition = { try reader.seek($0) }
   }

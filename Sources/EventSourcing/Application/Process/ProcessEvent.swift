@@ -4,8 +4,8 @@ public struct ProcessEvent: Sendable {
   public var events: [DomainEvent]
   /// The notification that was processed, if one was.
   public var tracking: Tracking?
-  /// What followers must have processed before these events, kept with the first one; nil where causal dependencies are
-  /// not used.
+  /// What followers must have processed before these events, kept with the first one that is notifiable; nil where causal
+  /// dependencies are not used.
   public var causalDependencies: [CausalDependency]?
   /// Documents to put and to delete.
   public var documents: [DocumentChange]

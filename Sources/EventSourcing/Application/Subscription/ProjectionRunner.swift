@@ -4,6 +4,7 @@ import Synchronization
 ///
 /// What the projection changes for some events and the position behind them are one atomic write: after a crash it goes on
 /// where its view is. Several events that wait are taken over in one write. Safe to use from several tasks; one of them runs.
+/// A view has one runner at a time: another one, in whatever process, would not know how far this one is.
 ///
 /// ```swift
 /// let runner = try await ProjectionRunner(Balances(), of: bank, into: viewFactory)
@@ -21,6 +22,8 @@ public final class ProjectionRunner<P: Projection, Upstream: NotificationRecordM
   private let records: View
   private let batchSize: Int
   private let progress: Mutex<Progress>
+  /// Held while a page is taken over.
+  private let gate = AsyncMutex()
 
   private struct Progress {
     var position: Int
@@ -80,7 +83,9 @@ public final class ProjectionRunner<P: Projection, Upstream: NotificationRecordM
     }
     do {
       var pages = NotificationPages(events, after: position, pageSize: batchSize)
-      while let page = try await pages.next() { try await take(page) }
+      while let page = try await pages.next() { _ = try await take(page) }
+      finish(nil)
+    } catch is CancellationError where Task.isCancelled {
       finish(nil)
     } catch {
       finish(error)
@@ -97,14 +102,23 @@ public final class ProjectionRunner<P: Projection, Upstream: NotificationRecordM
     var count = 0
     var pages = NotificationPages(events, after: position, pageSize: batchSize)
     while let page = try await pages.next(waits: false) {
-      try await take(page)
-      count += page.count
+      count += try await take(page)
     }
     return count
   }
 
-  private func take(_ page: [EventNotification]) async throws {
-    guard let last = page.last else { return }
+  /// Takes over what is behind the position: another task may have been faster with a part.
+  ///
+  /// - Returns: How many notifications were passed.
+  private func take(_ page: [EventNotification]) async throws -> Int {
+    try await gate.withLock {
+      let position = position
+      return try await takeAll(page.drop { $0.id <= position })
+    }
+  }
+
+  private func takeAll(_ page: ArraySlice<EventNotification>) async throws -> Int {
+    guard let last = page.last else { return 0 }
     let records = records
     let view = DocumentView { try await records.document($0) }
     for notification in page {
@@ -121,6 +135,7 @@ public final class ProjectionRunner<P: Projection, Upstream: NotificationRecordM
       return ready.values.map(\.continuation)
     }
     for continuation in woken { continuation.resume() }
+    return page.count
   }
 
   private func finish(_ error: (any Error)?) {

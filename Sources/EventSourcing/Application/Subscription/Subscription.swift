@@ -92,7 +92,7 @@ struct NotificationPages<Records: NotificationRecordManager>: Sendable {
       // The head first: what is below it and not in the page was deleted, and is not on its way.
       let head = try await records.maxNotificationID()
       if head > position {
-        let stop = min(head, position + pageSize)
+        let stop = head - position > pageSize ? position + pageSize : head
         let page = try await records.notifications(start: position, stop: stop)
         position = stop
         if page.isEmpty { continue }
