@@ -74,7 +74,11 @@ public final class NotificationReader {
             if !frameIsDone { return false }
             place.walker.advance(over: frame)
             if count >= limit { return false }
-          case .stop(.end), .stop(.zeros):
+          case .stop(.zeros):
+            // What is read ends at a frame's end: zeros stand in the place of one.
+            throw StorageError.damaged(
+              "There are zeros where a frame should be", place.reader.segment.name, UInt64(place.walker.offset))
+          case .stop(.end):
             guard let next = try self.next(after: place, in: snapshot) else {
               throw StorageError.damaged(
                 "The log ends before notification \(nextID)", place.reader.segment.name, UInt64(place.walker.offset))
@@ -137,15 +141,18 @@ public final class NotificationReader {
     for index in metadata.records.indices {
       let length = Int(UInt32(littleEndian: entry.loadUnaligned(as: UInt32.self)))
       let record = metadata.records[index]
-      if record.partition == number, record.notificationID >= nextID, !deleted.isEmpty,
-        deleted.containsSorted(record.notificationID)
-      {
-        nextID = record.notificationID + 1
-      } else if record.partition == number, record.notificationID >= nextID {
+      if record.partition == number, record.notificationID >= nextID {
         if count >= limit { return false }
+        // What was deleted stands in its place too, so that there is no gap.
         guard record.notificationID == nextID else {
           throw StorageError.damaged(
             "Notification \(nextID) is not where it should be", segment.name, UInt64(frame.offset))
+        }
+        if !deleted.isEmpty, deleted.containsSorted(nextID) {
+          nextID += 1
+          blobOffset += length
+          entry += suite.tableEntrySize
+          continue
         }
         state.originatorHigh = record.originator.high
         state.originatorLow = record.originator.low
