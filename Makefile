@@ -2,16 +2,22 @@
 # the other targets call it first, and it does nothing where nothing is missing.
 
 SWIFT ?= swift
-FORMATTED = Package.swift $(wildcard Sources Tests Benchmarks)
+TIME ?= 60
+FORMATTED = Package.swift $(wildcard Sources Tests Benchmarks Examples/Package.swift Examples/Sources \
+	Fuzzing/Package.swift Fuzzing/Sources)
 
-.PHONY: help setup build demo test torture coverage format lint clean
+.PHONY: help setup build demo examples test torture coverage fuzz tsan kill-loop format lint clean
 
 help:
 	@echo 'make demo      build the command and watch it work'
 	@echo 'make test      run all tests'
-	@echo 'make torture   run the crash and damage tests in full: TIME=seconds for each, SEED=number'
+	@echo 'make examples  build the examples and run them'
+	@echo 'make torture   run the crash and damage tests in full: TIME=60 seconds for each, SEED=number'
 	@echo 'make build     build everything, optimised'
 	@echo 'make coverage  run the tests and report the lines that they reach'
+	@echo 'make fuzz      feed changed bytes to all that reads bytes, TIME=60 seconds each'
+	@echo 'make tsan      look for data races'
+	@echo 'make kill-loop kill a writer five thousand times'
 	@echo 'make format    put the sources into the house style'
 	@echo 'make lint      check that they are in it'
 	@echo 'make setup     install what the build needs'
@@ -27,15 +33,29 @@ demo: setup
 	$(SWIFT) build -c release --product closeroll
 	@"$$($(SWIFT) build -c release --show-bin-path)/closeroll" demo
 
+examples: setup
+	$(SWIFT) build --package-path Examples
+	@for name in BankAccount OrdersSystem Balances; do \
+	  echo "== $$name"; "$$($(SWIFT) build --package-path Examples --show-bin-path)/$$name" || exit 1; done
+
 test: setup
 	$(SWIFT) test
 
 torture: setup
-	@TIME="$(or $(TIME),$(SECONDS),60)" SEED="$(SEED)" Scripts/torture.sh
+	@TIME=$(TIME) SEED="$(SEED)" Scripts/torture.sh
 
 coverage: setup
 	$(SWIFT) test --enable-code-coverage
 	@Scripts/coverage.sh
+
+fuzz: setup
+	@TIME=$(TIME) Scripts/fuzz.sh $(TARGET)
+
+tsan: setup
+	@Scripts/tsan.sh
+
+kill-loop: setup
+	@Scripts/kill-loop.sh
 
 format:
 	$(SWIFT) format --in-place --recursive --parallel $(FORMATTED)
@@ -45,3 +65,4 @@ lint:
 
 clean:
 	$(SWIFT) package clean
+	$(SWIFT) package --package-path Examples clean

@@ -70,15 +70,18 @@ let package = Package(
     .testTarget(
       name: "EventSourcingTests", dependencies: ["EventSourcing", "EventSourcingTestSupport", "Sealing"],
       swiftSettings: houseStyle),
+    .executableTarget(
+      name: "OrdersProcess", dependencies: ["Closeroll", "EventSourcing", "EventSourcingTestSupport"],
+      path: "Tests/OrdersProcess", swiftSettings: houseStyle),
     .testTarget(
       name: "EventSourcingSegmentsTests",
       dependencies: [
-        "Closeroll", "EventSourcing", "EventSourcingSegments", "EventSourcingTestSupport", "Sealing", "SegmentStorage",
-        "StorageTestSupport",
+        "Closeroll", "EventSourcing", "EventSourcingSegments", "EventSourcingTestSupport", "OrdersProcess", "Sealing",
+        "SegmentStorage", "StorageTestSupport",
       ],
       swiftSettings: houseStyle),
     .testTarget(
-      name: "CloserollCLITests", dependencies: ["CloserollCLI"], swiftSettings: houseStyle),
+      name: "CloserollCLITests", dependencies: ["CloserollCLI", "SegmentStorage", "Sealing"], swiftSettings: houseStyle),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -22,7 +22,7 @@ struct CloserollCommand: AsyncParsableCommand {
     version: Self.version,
     subcommands: [
       KeygenCommand.self, ImportCommand.self, ExportCommand.self, ReplayCommand.self, StatCommand.self,
-      VerifyCommand.self, BenchCommand.self, DemoCommand.self,
+      VerifyCommand.self, SalvageCommand.self, BenchCommand.self, DemoCommand.self,
     ])
 
   static let version = "0.1.0"

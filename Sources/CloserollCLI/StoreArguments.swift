@@ -11,12 +11,31 @@ struct ReadingOptions: ParsableArguments {
 
   @OptionGroup var key: KeyOptions
 
+  @OptionGroup var expectation: ExpectationOptions
+
   /// Opens the store for reading; works beside a writer.
   func open() throws -> SegmentStore {
     var options = StoreOptions()
     options.access = .read
+    options.expectedHead = expectation.head
     return try SegmentStore.open(store, key: try key.require(), options: options)
   }
+}
+
+/// A head that was kept elsewhere: the same option in every command that looks for it.
+struct ExpectationOptions: ParsableArguments {
+  @Option(
+    name: .customLong("expecting"),
+    help: ArgumentHelp(
+      "A head that stat printed earlier: fail if the store does not go on from it.", valueName: "head"),
+    transform: { text in
+      do {
+        return try StoreHead(parsing: text)
+      } catch {
+        throw ValidationError("\(error)")
+      }
+    })
+  var head: StoreHead?
 }
 
 enum Application {

@@ -59,6 +59,7 @@ import Testing
   static let misuses: [[String]] = [
     ["nonsense"], ["--nonsense"], ["import"], ["export"], ["replay", "s"], ["replay", "s", "not-a-uuid"],
     ["import", "s", "--batch", "0"], ["import", "s", "--batch", "65536"], ["import", "s", "--batch", "many"],
+    ["import", "s", "--segment-size", "1000"], ["import", "s", "--segment-size", "2000000000"],
     ["import", "s", "--durability", "perhaps"], ["import", "s", "--application", ""],
     ["import", "s", "--application", String(repeating: "a", count: 256)], ["import", "s", "extra"],
     ["export", "s", "--after", "-1"], ["export", "s", "--limit", "-1"], ["export", "s", "--after", "x"],
@@ -77,7 +78,7 @@ import Testing
   }
 
   @Test(arguments: [
-    [], ["keygen"], ["import"], ["export"], ["replay"], ["stat"], ["verify"], ["bench"], ["demo"],
+    [], ["keygen"], ["import"], ["export"], ["replay"], ["stat"], ["verify"], ["salvage"], ["bench"], ["demo"],
   ])
   func helpTeaches(command: [String]) throws {
     let workspace = try Workspace()

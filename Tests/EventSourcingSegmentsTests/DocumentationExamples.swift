@@ -102,3 +102,22 @@ func makeStates(portable key: String, in directory: String) async throws {
   try await bank.save(openAccount())
   try await bank.close()
 }
+
+/// SegmentStorage.
+func keep(_ directory: String, patient: OriginatorID, topic: [UInt8], state: [UInt8]) throws -> Int {
+  try topic.withUnsafeBytes { topic in
+    try state.withUnsafeBytes { state in
+      let store = try SegmentStore.open(directory, key: .environment())
+      let ward = try store.partition(application: "ward")
+      let commit = store.makeCommit()
+      try commit.add(to: ward, originator: patient, position: 0, topic: topic, state: state)
+      let receipt = try store.append(commit)
+      try store.readRecords(of: ward, originator: patient) { record in
+        print(record.position, record.state.count)
+        return true
+      }
+      try store.close()
+      return receipt.ranges.count
+    }
+  }
+}

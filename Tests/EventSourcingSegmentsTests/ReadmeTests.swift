@@ -5,10 +5,14 @@ import Testing
 /// The README shows code that is compiled and run here.
 @Suite struct ReadmeTests {
   /// The package's directory, from where this file is.
-  static func file(_ path: String, from here: String = #filePath) throws -> String {
+  static func path(_ path: String, from here: String = #filePath) -> String {
     var url = URL(fileURLWithPath: here)
     for _ in 0..<3 { url.deleteLastPathComponent() }
-    return String(decoding: try Data(contentsOf: url.appending(path: path)), as: UTF8.self)
+    return url.appending(path: path).path
+  }
+
+  static func file(_ path: String) throws -> String {
+    String(decoding: try Data(contentsOf: URL(fileURLWithPath: Self.path(path))), as: UTF8.self)
   }
 
   @Test func theExampleRuns() async throws {

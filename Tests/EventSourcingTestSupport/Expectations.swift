@@ -4,6 +4,9 @@ public import EventSourcing
 public struct ContractViolation: Error, CustomStringConvertible {
   /// Which rule, and where it is written.
   public let description: String
+
+  /// Says which.
+  public init(description: String) { self.description = description }
 }
 
 /// Throws a ``ContractViolation`` unless a condition holds.

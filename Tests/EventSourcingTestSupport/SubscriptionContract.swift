@@ -181,7 +181,7 @@ private struct Totals: Projection {
   let name = "totals"
   var topics: Set<String>? { [Tally.Counted.topic] }
 
-  func process(_ notification: SubscribedEvent, _ view: ProjectionView) async throws {
+  func process(_ notification: SubscribedEvent, _ view: DocumentView) async throws {
     guard let counted = notification.event.payload as? Tally.Counted else { return }
     guard counted.by > 0 else { throw EventSourcingError(.programming, "This cannot be counted.") }
     let key = "total/\(notification.event.originatorID)"

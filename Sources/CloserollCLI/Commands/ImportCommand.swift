@@ -40,6 +40,10 @@ struct ImportCommand: ParsableCommand {
       "commit: each batch is on the device before the next; none: all are at the end, and a power cut may lose some.")
   var durability = DurabilityChoice.commit
 
+  @Option(
+    help: ArgumentHelp("Begin a new file of the store after so many bytes: 65536 to 1073741824.", valueName: "bytes"))
+  var segmentSize: UInt64 = StoreOptions().segmentSize
+
   @Flag(help: "Print each commit's last notification ID on a line, as soon as the commit is durable.")
   var acknowledge = false
 
@@ -52,6 +56,9 @@ struct ImportCommand: ParsableCommand {
     guard (1...StorageLimits.recordsPerCommit).contains(batch) else {
       throw ValidationError("--batch is 1 to \(StorageLimits.recordsPerCommit), not \(batch).")
     }
+    guard (64 << 10...1 << 30).contains(segmentSize) else {
+      throw ValidationError("--segment-size is 65536 to 1073741824, not \(segmentSize).")
+    }
     guard (1...StorageLimits.name).contains(application.utf8.count) else {
       throw ValidationError("--application is a name of 1 to \(StorageLimits.name) bytes.")
     }
@@ -63,6 +70,7 @@ struct ImportCommand: ParsableCommand {
     var reader = try LineReader(path: input)
     var options = StoreOptions()
     options.durability = durability == .commit ? .commit : .none
+    options.segmentSize = segmentSize
     let store = try SegmentStore.open(self.store, key: key, options: options)
     var importer = Importer(
       store: store, partition: try store.partition(application: application),

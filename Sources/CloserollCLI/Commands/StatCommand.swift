@@ -9,6 +9,11 @@ struct StatCommand: ParsableCommand {
     discussion: """
       closeroll stat ward-store --key-file ward.key
       closeroll stat ward-store --json | jq .bytes_per_event
+
+      The head says how far the log is durable. Keep it elsewhere: --expecting HEAD fails when the store does not go on \
+      from there, because somebody put an older copy back.
+
+      closeroll stat ward-store --expecting "$(cat ward.head)" --json | jq -r .head > ward.head.new
       """)
 
   @Argument(help: "The store's directory.", completion: .directory)
@@ -19,14 +24,21 @@ struct StatCommand: ParsableCommand {
 
   @OptionGroup var key: KeyOptions
 
+  @OptionGroup var expectation: ExpectationOptions
+
   func run() throws {
     var options = StoreOptions()
     options.access = .read
+    options.expectedHead = expectation.head
     let store = try SegmentStore.open(self.store, key: try key.require(), options: options)
-    let statistics = try store.statistics()
+    let (statistics, head, notes) = (try store.statistics(), store.head, store.notes)
     try store.close()
     try OutputBuffer.printing { output in
-      if json { Self.printJSON(statistics, to: &output) } else { Self.print(statistics, to: &output) }
+      if json {
+        Self.printJSON(statistics, head, notes, to: &output)
+      } else {
+        Self.print(statistics, head, notes, to: &output)
+      }
     }
   }
 
@@ -34,7 +46,9 @@ struct StatCommand: ParsableCommand {
     statistics.events > 0 ? Double(statistics.bytes) / Double(statistics.events) : nil
   }
 
-  private static func printJSON(_ statistics: StoreStatistics, to output: inout OutputBuffer) {
+  private static func printJSON(
+    _ statistics: StoreStatistics, _ head: StoreHead, _ notes: [String], to output: inout OutputBuffer
+  ) {
     output.append("{\"format\":")
     output.appendString(statistics.formatVersion)
     output.append(",\"store_id\":\"\(statistics.storeID)\",\"sealed\":\(statistics.isSealed),\"applications\":[")
@@ -47,10 +61,18 @@ struct StatCommand: ParsableCommand {
     }
     output.append("],\"events\":\(statistics.events),\"records\":\(statistics.records),\"bytes\":\(statistics.bytes)")
     output.append(",\"bytes_per_event\":\(bytesPerEvent(statistics).map { Numbers.json($0) } ?? "null")")
-    output.append(",\"segments\":\(statistics.segments),\"tail_proven\":\(statistics.tailProven)}\n")
+    output.append(",\"segments\":\(statistics.segments),\"tail_proven\":\(statistics.tailProven)")
+    output.append(",\"head\":\"\(head)\",\"notes\":[")
+    for (index, note) in notes.enumerated() {
+      if index > 0 { output.append(",") }
+      output.appendString(note)
+    }
+    output.append("]}\n")
   }
 
-  private static func print(_ statistics: StoreStatistics, to output: inout OutputBuffer) {
+  private static func print(
+    _ statistics: StoreStatistics, _ head: StoreHead, _ notes: [String], to output: inout OutputBuffer
+  ) {
     var rows: [(String, String)] = [
       ("store", "\(statistics.storeID)"),
       ("format", statistics.formatVersion),
@@ -72,6 +94,8 @@ struct StatCommand: ParsableCommand {
           "\(partition.application.shown)\(pipeline): last notification \(Numbers.grouped(partition.lastNotificationID))"
         ))
     }
+    rows.append(("head", "\(head)"))
+    for note in notes { rows.append(("note", note.shown)) }
     for (name, value) in rows {
       output.append(name + String(repeating: " ", count: 13 - name.count) + value + "\n")
     }

@@ -23,9 +23,13 @@ struct VerifyCommand: ParsableCommand {
 
   @OptionGroup var key: KeyOptions
 
+  @OptionGroup var expectation: ExpectationOptions
+
   func run() throws {
     let choice = key.choice()
-    let report = try SegmentStore.verify(store, key: choice == nil ? nil : try key.require())
+    var options = StoreOptions()
+    options.expectedHead = expectation.head
+    let report = try SegmentStore.verify(store, key: choice == nil ? nil : try key.require(), options: options)
     try OutputBuffer.printing { output in
       if json { Self.printJSON(report, to: &output) } else { Self.print(report, to: &output) }
     }
@@ -35,7 +39,9 @@ struct VerifyCommand: ParsableCommand {
   private static func printJSON(_ report: VerifyReport, to output: inout OutputBuffer) {
     output.append("{\"clean\":\(report.isClean),\"used_key\":\(report.usedKey),\"frames\":\(report.frames)")
     output.append(",\"records\":\(report.records),\"events\":\(report.events.map { "\($0)" } ?? "null")")
-    output.append(",\"torn_tail\":\(report.tornTail),\"damage\":[")
+    output.append(
+      ",\"torn_tail\":\(report.tornTail),\"contains_expected_head\":"
+        + "\(report.containsExpectedHead.map { "\($0)" } ?? "null"),\"damage\":[")
     for (index, damage) in report.damage.enumerated() {
       if index > 0 { output.append(",") }
       output.append("{\"file\":")
@@ -44,7 +50,9 @@ struct VerifyCommand: ParsableCommand {
       output.appendString(damage.what)
       output.append("}")
     }
-    output.append("]}\n")
+    output.append("],\"losses\":")
+    LossPrinter.printJSON(report.losses, to: &output)
+    output.append("}\n")
   }
 
   private static func print(_ report: VerifyReport, to output: inout OutputBuffer) {
@@ -55,13 +63,23 @@ struct VerifyCommand: ParsableCommand {
         report.usedKey
           ? "Clean: \(found), all checked with the key.\n"
           : "Clean as far as can be seen without the key: \(found).\n")
-    } else {
+    } else if !report.damage.isEmpty {
       output.append("Damaged: \(found) verify, and \(report.damage.count) places do not:\n")
       for damage in report.damage {
         let length = damage.length > 0 ? ", \(Numbers.grouped(damage.length)) bytes" : ""
         output.append("  \(damage.file.shown) at byte \(damage.offset)\(length): \(damage.what)\n")
       }
-      output.append("Restore these files from a copy; what lies before the damage can be exported.\n")
+      if !report.losses.isEmpty {
+        output.append("What that means:\n")
+        LossPrinter.print(report.losses, to: &output)
+      }
+      output.append(
+        "Restore these files from a copy, or take over what is sound: closeroll salvage STORE NEW\n")
+    }
+    if report.containsExpectedHead == false {
+      output.append(
+        "Rolled back: the log does not contain the head that was expected. An older copy was put back, or the end cut off.\n"
+      )
     }
     if report.tornTail > 0 {
       output.append(

@@ -23,13 +23,19 @@ public struct ApplicationConfiguration: Sendable {
   public var aggregates: [any Aggregate.Type]
   /// Topics that stand in the store under an old name, and their names now; by default none.
   public var topicSubstitutions: [String: String]
+  /// Whether the application keeps snapshots, and when it takes them; nil (the default) for none.
+  public var snapshotting: SnapshottingPolicy?
+  /// The types of events that the application stores, and with each the event that discards its aggregate; nil (the default)
+  /// for all. Saving another one is an error.
+  public var persistedEventTypes: [any AggregateEvent.Type]?
 
   /// Describes an application.
   public init(
     name: String, pipelineID: Int = 0, cipher: (any StateCipher)? = nil, compressor: (any StateCompressor)? = nil,
     sortsKeys: Bool = false, usesCache: Bool = false, cacheCapacity: Int = 10_000,
     sectionSize: Int = defaultSectionSize,
-    aggregates: [any Aggregate.Type] = [], topicSubstitutions: [String: String] = [:]
+    aggregates: [any Aggregate.Type] = [], topicSubstitutions: [String: String] = [:],
+    snapshotting: SnapshottingPolicy? = nil, persistedEventTypes: [any AggregateEvent.Type]? = nil
   ) {
     self.name = name
     self.pipelineID = pipelineID
@@ -41,5 +47,7 @@ public struct ApplicationConfiguration: Sendable {
     self.sectionSize = sectionSize
     self.aggregates = aggregates
     self.topicSubstitutions = topicSubstitutions
+    self.snapshotting = snapshotting
+    self.persistedEventTypes = persistedEventTypes
   }
 }

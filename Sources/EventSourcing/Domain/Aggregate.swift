@@ -44,6 +44,24 @@ public protocol Aggregate: Codable, Sendable {
 
   /// A text that is hashed with each event; by default empty. It must stay what it was when events were stored.
   static var hashSalt: String { get }
+
+  /// Whether each event carries an ID, and those of the events that it goes back to: ``DomainEvent/lineage``. By default not.
+  /// Then ``AnyAggregateRoot/context`` must be set before an event is triggered.
+  static var carriesEventIDs: Bool { get }
+
+  /// The version of the state's form in snapshots; by default 0. Raise it whenever the state's properties, or what events do
+  /// with them, change: older snapshots then go through ``upcastSnapshot(state:from:)``, or are not used any more.
+  static var snapshotVersion: Int { get }
+
+  /// Changes the state of a snapshot from one version to the next. Called for each version from the stored one up.
+  ///
+  /// - Parameters:
+  ///   - state: The state's members, and among them those that every aggregate has (`_id`, `___version__`, …), which must
+  ///     stay as they are.
+  ///   - version: The version that the state has now.
+  /// - Throws: By default ``EventSourcingError/Code/upcastMissing``: then the snapshot is not used, and the aggregate is
+  ///   replayed from its events.
+  static func upcastSnapshot(state: inout TranscodedObject, from version: Int) throws
 }
 
 extension Aggregate {
@@ -57,6 +75,16 @@ extension Aggregate {
   public static var genesisHash: String { "" }
   /// Empty.
   public static var hashSalt: String { "" }
+  /// None.
+  public static var carriesEventIDs: Bool { false }
+  /// The first version.
+  public static var snapshotVersion: Int { 0 }
+
+  /// Refuses: the snapshot is not used.
+  public static func upcastSnapshot(state: inout TranscodedObject, from version: Int) throws {
+    throw EventSourcingError(
+      .upcastMissing, "There is no step for snapshots of \(Self.self) from version \(version).", topic: Snapshot.topic)
+  }
 }
 
 /// An event in the life of an aggregate. Conform to ``CreatedEvent`` or ``MutatingEvent``, not to this protocol alone.

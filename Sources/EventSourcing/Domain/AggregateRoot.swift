@@ -20,6 +20,8 @@ public class AnyAggregateRoot {
   public internal(set) var isDiscarded: Bool
   /// The events that happened since the aggregate was made or loaded, and are not saved yet.
   public internal(set) var pendingEvents: [DomainEvent] = []
+  /// Where events are made, for types whose events carry IDs; see ``Aggregate/carriesEventIDs``. Not part of the aggregate.
+  public var context: EventContext?
 
   init(id: UUID, version: Int, createdOn: Timestamp, lastModified: Timestamp, isDiscarded: Bool) {
     self.id = id
@@ -82,20 +84,22 @@ public final class AggregateRoot<State: Aggregate>: AnyAggregateRoot {
   ///   - event: What creates the state.
   ///   - id: The new aggregate's ID; random unless given.
   ///   - timestamp: When it happened; now unless given.
+  ///   - context: Where it is made, for types whose events carry IDs. The aggregate keeps it.
   /// - Throws: What `create()` throws; ``EventSourcingError/Code/programming`` if the event is not among the aggregate's
-  ///   `events`; ``EventSourcingError/Code/topicDuplicate`` and ``EventSourcingError/Code/reservedProperty`` if those are wrong.
+  ///   `events`, or a context is missing; ``EventSourcingError/Code/topicDuplicate`` and ``EventSourcingError/Code/reservedProperty`` if those are wrong.
   public static func create<Event: CreatedEvent>(
-    _ event: Event, id: UUID = UUID(), at timestamp: Timestamp = .now
+    _ event: Event, id: UUID = UUID(), at timestamp: Timestamp = .now, context: EventContext? = nil
   ) throws -> AggregateRoot<State> where Event.AggregateType == State {
     let descriptor = try AggregateDescriptor.of(State.self)
     try descriptor.require(Event.self)
     let made = try Self.domainEvent(
       event, topic: Event.topic, isNotifiable: Event.isNotifiable, classVersion: Event.classVersion, id: id, version: 0,
-      timestamp: timestamp, head: State.genesisHash, originatorTopic: State.topic)
+      timestamp: timestamp, head: State.genesisHash, originatorTopic: State.topic, context: context)
     let root = AggregateRoot(
       id: id, version: 0, createdOn: timestamp, lastModified: timestamp, isDiscarded: false, state: try event.create(),
       head: made.hash ?? State.genesisHash, descriptor: descriptor)
     root.pendingEvents = [made]
+    root.context = context
     return root
   }
 
@@ -111,7 +115,7 @@ public final class AggregateRoot<State: Aggregate>: AnyAggregateRoot {
     try descriptor.require(Event.self)
     let made = try Self.domainEvent(
       event, topic: Event.topic, isNotifiable: Event.isNotifiable, classVersion: Event.classVersion, id: id,
-      version: version + 1, timestamp: timestamp, head: head, originatorTopic: nil)
+      version: version + 1, timestamp: timestamp, head: head, originatorTopic: nil, context: context)
     var changed = state
     try event.mutate(&changed)
     state = changed
@@ -125,7 +129,7 @@ public final class AggregateRoot<State: Aggregate>: AnyAggregateRoot {
     try requireNotDiscarded()
     let made = try Self.domainEvent(
       Discarded(), topic: State.discardedTopic, isNotifiable: true, classVersion: 0, id: id, version: version + 1,
-      timestamp: timestamp, head: head, originatorTopic: nil)
+      timestamp: timestamp, head: head, originatorTopic: nil, context: context)
     accept(made)
     isDiscarded = true
   }
@@ -146,11 +150,12 @@ public final class AggregateRoot<State: Aggregate>: AnyAggregateRoot {
 
   private static func domainEvent(
     _ payload: any EventPayload, topic: String, isNotifiable: Bool, classVersion: Int, id: UUID, version: Int,
-    timestamp: Timestamp, head: String, originatorTopic: String?
+    timestamp: Timestamp, head: String, originatorTopic: String?, context: EventContext?
   ) throws -> DomainEvent {
     let event = DomainEvent(
       originatorID: id, originatorVersion: version, timestamp: timestamp, topic: topic, payload: payload,
-      isNotifiable: isNotifiable, originatorTopic: originatorTopic, classVersion: classVersion)
+      isNotifiable: isNotifiable, originatorTopic: originatorTopic, classVersion: classVersion,
+      lineage: try EventLineage.next(for: State.self, id, version, topic: topic, in: context))
     return State.isHashChained ? try event.chained(after: head, salt: State.hashSalt) : event
   }
 

@@ -20,6 +20,8 @@ public struct DomainEvent: Sendable {
   public let isNotifiable: Bool
   /// Its hash, if its aggregate is hash-chained.
   public let hash: String?
+  /// Its ID and those of the events that it goes back to, if its aggregate's type has them: ``Aggregate/carriesEventIDs``.
+  public let lineage: EventLineage?
 
   /// The stored form, where it had to be made already for the hash.
   let encoded: [UInt8]?
@@ -30,7 +32,7 @@ public struct DomainEvent: Sendable {
   init(
     originatorID: UUID, originatorVersion: Int, timestamp: Timestamp, topic: String, payload: any EventPayload,
     isNotifiable: Bool, hash: String? = nil, encoded: [UInt8]? = nil, originatorTopic: String? = nil,
-    classVersion: Int = 0
+    classVersion: Int = 0, lineage: EventLineage? = nil
   ) {
     self.originatorID = originatorID
     self.originatorVersion = originatorVersion
@@ -39,6 +41,7 @@ public struct DomainEvent: Sendable {
     self.payload = payload
     self.isNotifiable = isNotifiable
     self.hash = hash
+    self.lineage = lineage
     self.encoded = encoded
     self.originatorTopic = originatorTopic
     self.classVersion = classVersion
@@ -54,7 +57,7 @@ public struct DomainEvent: Sendable {
     return DomainEvent(
       originatorID: originatorID, originatorVersion: originatorVersion, timestamp: timestamp, topic: topic,
       payload: payload, isNotifiable: isNotifiable, hash: hash, encoded: encoded, originatorTopic: originatorTopic,
-      classVersion: classVersion)
+      classVersion: classVersion, lineage: lineage)
   }
 
   /// The event as JSON, as it is stored before it is compressed and sealed.

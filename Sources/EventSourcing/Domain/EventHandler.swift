@@ -59,7 +59,8 @@ final class AggregateDescriptor<State: Aggregate>: Sendable {
 
   private static func entry<Event: AggregateEvent>(_ type: Event.Type) throws -> Entry
   where Event.AggregateType == State {
-    let reserved = ReservedKey.used(by: type)
+    let reserved = ReservedKey.used(
+      by: type, among: State.carriesEventIDs ? ReservedKey.all + ReservedKey.ofLineage : ReservedKey.all)
     guard reserved.isEmpty else {
       throw EventSourcingError(
         .reservedProperty,

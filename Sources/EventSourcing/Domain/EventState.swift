@@ -28,6 +28,7 @@ enum EventState {
     do {
       try event.payload.encode(to: ValueEncoder(state: state, depth: 0))
       state.closeFrames(to: 0)
+      if let lineage = event.lineage { write(lineage, to: writer) }
       if let previousHash {
         writer.comma()
         writer.key(ReservedKey.previousHash)
@@ -55,6 +56,18 @@ enum EventState {
       throw EventSourcingError(error).at(
         originatorID: event.originatorID, position: event.originatorVersion, topic: event.topic)
     }
+  }
+
+  private static func write(_ lineage: EventLineage, to writer: JSONWriter) {
+    writer.comma()
+    writer.key(ReservedKey.eventID)
+    writer.string(lineage.eventID)
+    writer.comma()
+    writer.key(ReservedKey.causationID)
+    if let causationID = lineage.causationID { writer.string(causationID) } else { writer.raw("null") }
+    writer.comma()
+    writer.key(ReservedKey.correlationID)
+    writer.string(lineage.correlationID)
   }
 
   /// Where an event says that it belongs, and when it happened.

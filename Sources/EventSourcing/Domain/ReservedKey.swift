@@ -10,6 +10,13 @@ enum ReservedKey {
   static let eventHash: StaticString = "__event_hash__"
   static let classVersion: StaticString = "__class_version__"
 
+  /// Reserved in the events of types that carry IDs.
+  static let eventID: StaticString = "event_id"
+  static let correlationID: StaticString = "correlation_id"
+  static let causationID: StaticString = "causation_id"
+
+  static let ofLineage = [eventID, correlationID, causationID].map { $0.description }
+
   static let all = [
     originatorID, originatorVersion, originatorTopic, timestamp, previousHash, eventTopic, hashMethod, eventHash,
     classVersion,
@@ -18,8 +25,8 @@ enum ReservedKey {
   /// The reserved names that a type's coding keys include. A type whose keys may be anything (a dictionary's) has none here.
   ///
   /// Asks the type for its keys by decoding it from nothing, which ends at once.
-  static func used<T: Decodable>(by type: T.Type) -> [String] {
-    let probe = KeyProbe()
+  static func used<T: Decodable>(by type: T.Type, among names: [String] = all) -> [String] {
+    let probe = KeyProbe(names)
     _ = try? T(from: probe)
     return probe.found
   }
@@ -29,13 +36,17 @@ enum ReservedKey {
 private final class KeyProbe: Decoder {
   struct Enough: Error {}
 
+  private let names: [String]
   var found: [String] = []
+
+  init(_ names: [String]) { self.names = names }
+
   var codingPath: [any CodingKey] { [] }
   var userInfo: [CodingUserInfoKey: Any] { [:] }
 
   func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
     let takesAnything = Key(stringValue: "no property has this name, has it?") != nil
-    if !takesAnything { found = ReservedKey.all.filter { Key(stringValue: $0) != nil } }
+    if !takesAnything { found = names.filter { Key(stringValue: $0) != nil } }
     throw Enough()
   }
 

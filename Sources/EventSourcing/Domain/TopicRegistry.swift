@@ -13,6 +13,7 @@ public final class TopicRegistry: Sendable {
     let type: ObjectIdentifier
     let typeName: String
     let isNotifiable: Bool
+    let carriesEventIDs: Bool
     let payload: @Sendable (TokenTable) throws -> any EventPayload
   }
 
@@ -40,12 +41,16 @@ public final class TopicRegistry: Sendable {
       let handler = known.handler
       return (
         known.topic,
-        Entry(type: known.type, typeName: known.typeName, isNotifiable: known.isNotifiable) { try handler.payload($0) }
+        Entry(
+          type: known.type, typeName: known.typeName, isNotifiable: known.isNotifiable,
+          carriesEventIDs: State.carriesEventIDs
+        ) { try handler.payload($0) }
       )
     }
-    let discarded = Entry(type: ObjectIdentifier(Discarded.self), typeName: "Discarded", isNotifiable: true) { _ in
-      Discarded()
-    }
+    // Types with and without IDs share its topic: what is there is read.
+    let discarded = Entry(
+      type: ObjectIdentifier(Discarded.self), typeName: "Discarded", isNotifiable: true, carriesEventIDs: true
+    ) { _ in Discarded() }
     entries.append((State.discardedTopic, discarded))
     let added = entries
     try contents.withLock { contents in
@@ -65,6 +70,9 @@ public final class TopicRegistry: Sendable {
   /// The topics that are known, in no particular order.
   public var topics: [String] { contents.withLock { Array($0.entries.keys) } }
 
+  /// Whether a topic names a registered type, under its name now or an old one.
+  func knows(_ topic: String) -> Bool { contents.withLock { $0.entries[substitutions[topic] ?? topic] != nil } }
+
   /// Reads a stored event of whatever type its topic names.
   func event(topic: String, state: UnsafeRawBufferPointer, originatorID: UUID, position: Int) throws -> DomainEvent {
     let name = substitutions[topic] ?? topic
@@ -80,7 +88,7 @@ public final class TopicRegistry: Sendable {
         return DomainEvent(
           originatorID: place.originatorID, originatorVersion: place.originatorVersion, timestamp: place.timestamp,
           topic: topic, payload: try entry.payload(table), isNotifiable: entry.isNotifiable, hash: hash,
-          encoded: [UInt8](state))
+          encoded: [UInt8](state), lineage: entry.carriesEventIDs ? EventLineage(table) : nil)
       }
     } catch let error as DecodingError {
       throw EventSourcingError(error).at(originatorID: originatorID, position: position, topic: topic)

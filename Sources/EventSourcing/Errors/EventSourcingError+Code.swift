@@ -10,7 +10,10 @@ extension EventSourcingError {
       case entityDiscarded, aggregateNotFound
       case topicUnknown, topicDuplicate, reservedProperty, upcastMissing
       case encoding, decoding
+      case arrayIndex
       case timeout
+      case handlerFailed, eventHandlersNotEmpty
+      case promptFailed, causalDependencyFailed
       case programming, operational
     }
 
@@ -50,8 +53,18 @@ extension EventSourcingError {
     public static let encoding = Code(.encoding)
     /// Bytes are not the stored form of the value that was asked for.
     public static let decoding = Code(.decoding)
+    /// An array has no item at an index, or no room for one.
+    public static let arrayIndex = Code(.arrayIndex)
     /// What was waited for did not come in time.
     public static let timeout = Code(.timeout)
+    /// Events are saved, but a handler that was subscribed to them failed; the error that it threw is the cause.
+    public static let handlerFailed = Code(.handlerFailed)
+    /// Handlers are subscribed where none should be left.
+    public static let eventHandlersNotEmpty = Code(.eventHandlersNotEmpty)
+    /// What was to be saved is saved, but a follower that was prompted for it failed; the cause says why.
+    public static let promptFailed = Code(.promptFailed)
+    /// An event that must be processed before this one was not processed yet: try again later.
+    public static let causalDependencyFailed = Code(.causalDependencyFailed)
     /// A mistake of the program: a wrong argument, use after close.
     public static let programming = Code(.programming)
     /// The store could not do it now: a database or file error that is nobody's mistake.

@@ -14,6 +14,8 @@ public struct EventStore<Records: RecordManager>: Sendable {
   public let mapper: SequencedItemMapper
   /// The types that are read.
   public let topics: TopicRegistry
+  /// Calls handlers for what is saved through an application. Storing events here calls none.
+  public let publisher: EventPublisher
   let lifetime: Lifetime
 
   /// Makes an event store of its own, outside an application.
@@ -26,6 +28,16 @@ public struct EventStore<Records: RecordManager>: Sendable {
     self.mapper = mapper
     self.topics = topics
     self.lifetime = lifetime
+    publisher = EventPublisher()
+  }
+
+  /// The same event store over another record manager of its application.
+  init(_ other: EventStore<Records>, records: Records) {
+    self.records = records
+    mapper = other.mapper
+    topics = other.topics
+    lifetime = other.lifetime
+    publisher = other.publisher
   }
 
   /// Stores events, atomically.

@@ -14,6 +14,15 @@ public protocol InfrastructureFactory: Sendable {
   /// What seals states for this store; nil if it takes whatever bytes the mapper makes.
   var stateSealer: (any StateSealer)? { get }
 
+  /// Makes room for the records of an application, where a store needs that. Again has no effect.
+  func setUp(application: String) async throws
+
+  /// Removes all records of an application: events, snapshots, documents and tracking, in all pipelines. Its notification IDs
+  /// begin with 1 again. Nothing there is fine.
+  ///
+  /// - Throws: ``EventSourcingError/Code/programming`` if the store cannot do that.
+  func drop(application: String) async throws
+
   /// Closes the store. Record managers that it made must not be used afterwards.
   func close() async throws
 }
@@ -21,6 +30,15 @@ public protocol InfrastructureFactory: Sendable {
 extension InfrastructureFactory {
   /// Nothing: states are the mapper's own.
   public var stateSealer: (any StateSealer)? { nil }
+
+  /// Does nothing, for a store that makes room when it is opened, or when something is recorded.
+  public func setUp(application: String) async throws {}
+
+  /// Refuses, for a store that keeps what was recorded.
+  public func drop(application: String) async throws {
+    throw EventSourcingError(
+      .programming, "This store cannot remove one application: close it, and remove the store itself.")
+  }
 
   /// Does nothing, for a store that needs no closing.
   public func close() async throws {}

@@ -89,6 +89,13 @@ public struct DocumentChange: Sendable, Hashable {
     self.key = key
     self.content = content
   }
+
+  /// Puts a value, in the JSON form that events have.
+  ///
+  /// - Throws: ``EventSourcingError/Code/encoding`` if the value has no form.
+  public init(key: String, value: some Encodable) throws {
+    self.init(key: key, content: try TranscodingEncoder().encode(value))
+  }
 }
 
 /// A document as it was stored last.

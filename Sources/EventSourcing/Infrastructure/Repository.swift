@@ -10,16 +10,19 @@
 public struct Repository<Records: RecordManager>: Sendable {
   /// Where the events are.
   public let eventStore: EventStore<Records>
+  /// Keeps snapshots; nil if the application has none.
+  public let snapshots: SnapshotStrategy<Records>?
   let cache: AggregateCache?
 
-  /// Makes a repository over an event store, without a cache.
+  /// Makes a repository over an event store, without a cache and without snapshots.
   public init(eventStore: EventStore<Records>) {
     self.init(eventStore: eventStore, cache: nil)
   }
 
-  init(eventStore: EventStore<Records>, cache: AggregateCache?) {
+  init(eventStore: EventStore<Records>, cache: AggregateCache?, snapshots: SnapshotStrategy<Records>? = nil) {
     self.eventStore = eventStore
     self.cache = cache
+    self.snapshots = snapshots
   }
 
   /// The aggregate with an ID, as it is now or was at a version.
@@ -66,8 +69,31 @@ public struct Repository<Records: RecordManager>: Sendable {
     return try await load(type, id, at: nil, descriptor: descriptor)?.state != nil
   }
 
-  /// Replays the events of an aggregate, from a value that is known (a snapshot's) or from the first one.
+  /// The aggregate's value: from the latest snapshot that is early enough, or from the first event.
+  ///
+  /// A snapshot that cannot be read, or after which the events do not fit, is passed over; that is reported if the events
+  /// alone can be replayed.
   func load<State: Aggregate>(
+    _ type: State.Type, _ id: UUID, at version: Int?, descriptor: AggregateDescriptor<State>
+  ) async throws -> AggregateValue<State>? {
+    guard let snapshots else { return try await replay(type, id, at: version, descriptor: descriptor) }
+    var failure: (any Error)?
+    do {
+      if let known = try await snapshots.value(of: id, lte: version, descriptor: descriptor) {
+        return try await replay(type, id, at: version, descriptor: descriptor, from: known)
+      }
+    } catch let error as CancellationError {
+      throw error
+    } catch {
+      failure = error
+    }
+    let value = try await replay(type, id, at: version, descriptor: descriptor)
+    if let failure { snapshots.report(failure, id, version) }
+    return value
+  }
+
+  /// Replays the events of an aggregate, from a value that is known (a snapshot's) or from the first one.
+  private func replay<State: Aggregate>(
     _ type: State.Type, _ id: UUID, at version: Int?, descriptor: AggregateDescriptor<State>,
     from known: AggregateValue<State>? = nil
   ) async throws -> AggregateValue<State>? {

@@ -103,7 +103,7 @@ struct ISODateTime {
   }
 
   /// Days from 1970-01-01. Counted in 400-year cycles of years that begin in March, so that the leap day comes last.
-  private static func daysSince1970(year: Int, month: Int, day: Int) -> Int {
+  static func daysSince1970(year: Int, month: Int, day: Int) -> Int {
     let shifted = month > 2 ? year : year - 1
     let cycle = (shifted >= 0 ? shifted : shifted - 399) / 400
     let yearOfCycle = shifted - cycle * 400
@@ -113,7 +113,7 @@ struct ISODateTime {
     return cycle * 146_097 + dayOfCycle - 719_468
   }
 
-  private static func civil(daysSince1970: Int) -> (year: Int, month: Int, day: Int) {
+  static func civil(daysSince1970: Int) -> (year: Int, month: Int, day: Int) {
     let days = daysSince1970 + 719_468
     let cycle = (days >= 0 ? days : days - 146_096) / 146_097
     let dayOfCycle = days - cycle * 146_097

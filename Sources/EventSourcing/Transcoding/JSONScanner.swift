@@ -147,11 +147,14 @@ struct JSONScanner {
       current.needsFullScan = true
       return
     }
-    guard made.length > 0, current.members <= TokenTable.scanLimit else { return }
+    guard current.members <= TokenTable.scanLimit else { return }
     let first = base + Int(made.start)
     let length = Int(made.length)
+    // The empty key may be there twice like any other.
     let mixed =
-      UInt64(first[0]) &* 31 &+ UInt64(first[length - 1]) &* 131 &+ UInt64(first[length / 2]) &* 7 &+ UInt64(length)
+      length == 0
+      ? 0
+      : UInt64(first[0]) &* 31 &+ UInt64(first[length - 1]) &* 131 &+ UInt64(first[length / 2]) &* 7 &+ UInt64(length)
     let bit: UInt64 = 1 << (mixed & 63)
     if current.keysSeen & bit != 0, !current.needsFullScan {
       var other = current.token + 1

@@ -89,6 +89,22 @@ enum GCM {
     }
   }
 
+  /// Deciphers and proves nothing: no associated data, no tag.
+  static func decipher(
+    _ context: OpaquePointer, nonce: UnsafeRawPointer, ciphertext: UnsafeRawBufferPointer,
+    plaintext: UnsafeMutableRawPointer
+  ) throws(SealingError) {
+    guard ciphertext.count <= Int(Int32.max) else { throw SealingError(.tooLarge, "more than 2 GiB in one call") }
+    guard EVP_DecryptInit_ex(context, nil, nil, nil, bytes(nonce)) == 1 else { throw .cryptoFailure("EVP_DecryptInit") }
+    guard let start = ciphertext.baseAddress, ciphertext.count > 0 else { return }
+    var length: Int32 = 0
+    guard
+      EVP_DecryptUpdate(
+        context, plaintext.assumingMemoryBound(to: UInt8.self), &length, bytes(start),
+        Int32(truncatingIfNeeded: ciphertext.count)) == 1
+    else { throw .cryptoFailure("EVP_DecryptUpdate") }
+  }
+
   /// Associated data; the library's call for it is the same in both directions.
   @inline(__always)
   private static func authenticate(_ context: OpaquePointer, _ part: UnsafeRawBufferPointer) throws(SealingError) {

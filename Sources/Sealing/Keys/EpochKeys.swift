@@ -34,6 +34,9 @@ public final class EpochKeys: Sendable {
   /// The clock's value from which the epoch is too old to seal anything more.
   let expiry: UInt64
 
+  /// Whether the keys' page is locked in memory.
+  let isLockedInMemory: Bool
+
   static let purposes: (metadata: String, state: String, dictionary: String, head: String) = (
     "metadata", "state", "dictionary", "head"
   )
@@ -47,6 +50,7 @@ public final class EpochKeys: Sendable {
     self.description = description
     self.expiry = expiry ?? 0
     let memory = SecureBytes(count: 4 * PurposeKey.derivedLength)
+    isLockedInMemory = memory.isLocked
     let first = expiry == nil ? PurposeKey.mostCounters : 0
     func key(_ index: Int, _ purpose: String) throws(SealingError) -> PurposeKey {
       let offset = index * PurposeKey.derivedLength

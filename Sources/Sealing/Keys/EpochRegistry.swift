@@ -32,6 +32,7 @@ public final class EpochRegistry: Sendable {
   private let random: @Sendable (UnsafeMutableRawBufferPointer) throws(SealingError) -> Void
   /// Counts the times that the current epoch was replaced or retired: a writer that keeps a context asks this, not the lock.
   private let generation = Atomic<UInt64>(0)
+  private let hasUnlockedKeys = Atomic<Bool>(false)
 
   /// An empty registry over an opened keyring. One that is read-only makes no epochs, whose numbers a writer may give too. `clock` is monotonic, in nanoseconds; `random` fills salts.
   public init(
@@ -92,6 +93,7 @@ public final class EpochRegistry: Sendable {
         try EpochKeys(description, rootKey: root, storeID: keyring.storeID, expiry: nil)
       }
       Self.keep(keys, in: &state)
+      if !keys.isLockedInMemory { hasUnlockedKeys.store(true, ordering: .relaxed) }
       return keys
     }
   }
@@ -130,6 +132,7 @@ public final class EpochRegistry: Sendable {
       state.descriptions[number] = keys.description
       state.current = keys
       Self.keep(keys, in: &state)
+      if !keys.isLockedInMemory { hasUnlockedKeys.store(true, ordering: .relaxed) }
       return (keys, generation.wrappingAdd(1, ordering: .releasing).newValue)
     }
   }
@@ -157,6 +160,9 @@ public final class EpochRegistry: Sendable {
   public var descriptions: [EpochDescription] {
     state.withLock { $0.descriptions.values.sorted { $0.number < $1.number } }
   }
+
+  /// Whether the system has locked all keys in memory that were derived so far.
+  public var isLockedInMemory: Bool { !hasUnlockedKeys.load(ordering: .relaxed) }
 
   /// Whether keys taken in this generation, with this expiry, may still seal: what a session asks at each call, without the lock.
   @inline(__always)

@@ -116,7 +116,7 @@ public final class Keyring: Sendable {
   }
 
   /// Whether `withRootKey` would find the key.
-  func hasRootKey(_ id: UInt32) -> Bool { roots.contains { $0.id == id && $0.key != nil } }
+  package func hasRootKey(_ id: UInt32) -> Bool { roots.contains { $0.id == id && $0.key != nil } }
 
   /// The keys of the index: for fingerprints of originators (SipHash) and for the pages of runs (HMAC-SHA-256, 32 bytes).
   ///

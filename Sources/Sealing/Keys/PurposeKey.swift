@@ -94,6 +94,21 @@ public final class PurposeKey: Sendable {
       plaintext: plaintext)
   }
 
+  /// Deciphers what was sealed under a counter, and proves nothing of it: whoever can write to the files may have changed it.
+  ///
+  /// For salvage only, where what ties a commit to the one before it is lost. What comes out is believed as far as something
+  /// else proves it.
+  package func decipherUnproven(
+    counter: UInt64, ciphertext: UnsafeRawBufferPointer, plaintext: UnsafeMutableRawPointer
+  ) throws(SealingError) {
+    let context = try cipher.checkOut(.open)
+    defer { cipher.checkIn(context, .open) }
+    try withUnsafeBytes(of: nonce(of: counter)) { nonce throws(SealingError) in
+      guard let nonce = nonce.baseAddress else { return }
+      try GCM.decipher(context, nonce: nonce, ciphertext: ciphertext, plaintext: plaintext)
+    }
+  }
+
   /// As `seal`, over a context that the caller has checked out and a nonce that `nonce(of:)` made.
   @inline(__always)
   static func seal(

@@ -52,7 +52,7 @@ enum Suite: UInt8, Sendable {
 }
 
 /// A frame's tag as a value: 16 bytes, or 4 bytes and 12 zeros in a plain store.
-struct LinkTag: Equatable, Sendable {
+struct LinkTag: Hashable, Sendable {
   var low: UInt64 = 0
   var high: UInt64 = 0
 

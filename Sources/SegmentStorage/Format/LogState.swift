@@ -75,10 +75,14 @@ struct LogState: Equatable, Sendable {
 
   /// Remembers that a notification's record was deleted.
   mutating func noteDeletion(_ id: Int64, in partition: UInt32) {
-    var ids = deleted[partition] ?? []
+    // Mostly behind all others, and there may be many.
+    guard let last = deleted[partition]?.last, last >= id else {
+      deleted[partition, default: []].append(id)
+      return
+    }
+    let ids = deleted[partition] ?? []
     let index = ids.firstIndex { $0 >= id } ?? ids.count
-    if index == ids.count || ids[index] != id { ids.insert(id, at: index) }
-    deleted[partition] = ids
+    if index == ids.count || ids[index] != id { deleted[partition]?.insert(id, at: index) }
   }
 
   init() {}

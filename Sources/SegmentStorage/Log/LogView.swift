@@ -25,6 +25,8 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
   /// The last notification ID of each partition at ``durableEnd``.
   private(set) var durableHeads: [Int64]
   private(set) var durableRecords: UInt64 = 0
+  /// The sequence number and the tag of the last frame before ``durableEnd``.
+  private var durableLink: (sequence: UInt64, tag: LinkTag)
   /// What reads by originator may show.
   private let showsWritten: Bool
   /// Bytes of all sealed segments.
@@ -45,6 +47,7 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
     state = info.state
     durableHeads = info.state.partitions.map(\.head)
     durableRecords = info.state.recordCount
+    durableLink = (info.nextSequence &- 1, info.lastTag)
     showsWritten = context.options.durability != .commit
     sealedBytes = sealed.reduce(0) { $0 + UInt64($1.end) }
   }
@@ -141,12 +144,13 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
   }
 
   /// The log is durable up to `end`.
-  func publishDurable(end: Int, of segment: Segment, heads: [Int64], records: UInt64) {
+  func publishDurable(_ mark: LogWriter.WrittenMark) {
     lock.withLock {
-      guard segment === active, end > durableEnd else { return }
-      durableEnd = end
-      durableHeads = heads
-      durableRecords = records
+      guard mark.segment === active, mark.end > durableEnd else { return }
+      durableEnd = mark.end
+      durableHeads = mark.heads
+      durableRecords = mark.records
+      durableLink = (mark.nextSequence &- 1, mark.tag)
     }
   }
 
@@ -163,6 +167,7 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
       headsAtOpening = info.headsAtOpening
       writtenEnd = info.end
       durableEnd = info.end
+      durableLink = (info.nextSequence &- 1, info.lastTag)
     }
   }
 
@@ -176,10 +181,20 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
       durableEnd = info.end
       durableHeads = info.state.partitions.map(\.head)
       durableRecords = info.state.recordCount
+      durableLink = (info.nextSequence &- 1, info.lastTag)
     }
   }
 
   // MARK: For readers
+
+  /// The durable end of the log, to be kept elsewhere.
+  var head: StoreHead {
+    lock.withLock {
+      StoreHead(
+        storeID: context.storeID, sequence: durableLink.sequence, segment: active.header.ordinal,
+        end: UInt64(durableEnd), tag: durableLink.tag)
+    }
+  }
 
   /// Where a record stands, and in which segment.
   struct Located {

@@ -321,4 +321,7 @@ final class ReportLog: Sendable {
   }
 
   var all: [String] { lines.withLock { $0 } }
+
+  static let unlockedKeys =
+    "Keys could not be locked in memory, so they may be swapped out: raise RLIMIT_MEMLOCK, or encrypt the swap."
 }

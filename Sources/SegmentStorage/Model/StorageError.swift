@@ -42,8 +42,10 @@ public struct StorageError: Error, Sendable, CustomStringConvertible {
     public static let damaged = Code("damaged")
     /// There is no such record.
     public static let recordNotFound = Code("recordNotFound")
-    /// The files are older than `HEAD`, or than the head that was expected: something was restored or cut off.
+    /// The files are older than `HEAD`: something was restored or cut off.
     public static let olderThanHead = Code("olderThanHead")
+    /// The log does not contain the head that was expected: an older copy was put back, or the end cut off.
+    public static let rolledBack = Code("rolledBack")
     /// A newer version of the format, or a feature this version does not know.
     public static let unsupportedFormat = Code("unsupportedFormat")
     /// No room: nothing of the commit was stored, the store goes on when there is room again.
@@ -106,8 +108,19 @@ extension StorageError {
   ) -> StorageError {
     StorageError(
       .damaged,
-      "\(what). Run `closeroll verify` for the whole picture, and restore the file from a copy; nothing was changed.",
+      "\(what). \(damageAdvice)",
       file: file, offset: offset, originator: originator, position: position)
+  }
+
+  /// What can be done about damage.
+  static let damageAdvice =
+    "Run `closeroll verify` for the whole picture. Restore the file from a copy, or take over what is sound into a new "
+    + "store with `closeroll salvage`. Nothing was changed."
+
+  /// What happened, without what to do.
+  var headline: String {
+    let advice = ". " + Self.damageAdvice
+    return message.hasSuffix(advice) ? String(message.dropLast(advice.count)) : message
   }
 
   static let closed = StorageError(.closed, "The store is closed.")

@@ -59,6 +59,10 @@ public struct StoreOptions: Sendable {
   /// Whether housekeeping (runs, footers, zeros ahead, timed flushes) has a thread of its own. Without, it is done by the
   /// appends themselves at the same places every time: for tests. Default `true`.
   public var hasMaintenanceThread = true
+  /// A head of this store that was kept elsewhere (``SegmentStore/head``): a store whose log does not contain it is refused
+  /// with ``StorageError/Code/rolledBack``, before anything is touched. Costs one decryption for each commit since.
+  /// Default `nil`: an older copy of the whole directory opens like any good store.
+  public var expectedHead: StoreHead?
   /// The file operations. Default ``LinuxFileSystem``.
   public var fileSystem: any FileSystem = LinuxFileSystem()
   /// Bits of fingerprints that count: a test that takes some away sees originators meet.

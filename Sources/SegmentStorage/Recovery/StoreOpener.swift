@@ -11,7 +11,7 @@ extension SegmentStore {
   ///   - path: the store's directory; its parent must be there.
   ///   - key: where the key comes from, or that there is none.
   /// - Throws: ``StorageError``. `wrongKey`, `keyRequired`, `plainStore`, `keyringMissing`, `keyringDamaged`,
-  ///   `keyringOfAnotherStore`, `locked`, `notFound`, `damaged`, `olderThanHead` are thrown before anything is touched.
+  ///   `keyringOfAnotherStore`, `locked`, `notFound`, `damaged`, `olderThanHead`, `rolledBack` are thrown before anything is touched.
   public static func open(
     _ path: String, key: StoreKey, options: StoreOptions = StoreOptions()
   ) throws(StorageError) -> SegmentStore {
@@ -24,26 +24,21 @@ extension SegmentStore {
     guard !trimmed.isEmpty, !trimmed.utf8.contains(0) else {
       throw StorageError(.invalidArgument, "A store's path must not be empty.")
     }
-    // Beside a writer, a segment may appear or a run vanish between two looks: look again.
-    for _ in 0..<(options.access == .read ? 5 : 0) {
-      do throws(StorageError) {
-        var opener = StoreOpener(directory: trimmed, key: key, options: options)
-        return try opener.open()
-      } catch {
-        guard error.code == .olderThanHead || error.cause?.isNotFound == true else { throw error }
-      }
-    }
+    // A writer goes on while a reader looks at one file after the other: a segment appears, a run vanishes, frames stand
+    // where there were none. What does not fit is looked at again. There may have been a writer that is gone by now; what
+    // nobody changes is the same each time.
     var attempts = options.access == .read ? 10 : 1
+    var attemptsWithoutWriter = 3
     while true {
       var opener = StoreOpener(directory: trimmed, key: key, options: options)
       do throws(StorageError) {
         return try opener.open()
       } catch {
-        // A writer goes on while a reader looks at one file after the other: what does not fit is looked at again.
         attempts -= 1
-        guard attempts > 0, [.damaged, .olderThanHead, .inputOutput].contains(error.code), opener.hasWriter() else {
-          throw error
-        }
+        if !opener.hasWriter() { attemptsWithoutWriter -= 1 }
+        let mayPass =
+          [.damaged, .olderThanHead, .inputOutput].contains(error.code) || error.cause?.isNotFound == true
+        guard attempts > 0, attemptsWithoutWriter > 0, mayPass else { throw error }
       }
     }
   }
@@ -117,6 +112,7 @@ struct StoreOpener {
     var listing = try list()
     let isEmpty = listing.map { $0.segments.isEmpty && !$0.hasKeyring } ?? true
     if isEmpty {
+      try requireNoHead()
       if let foreign = listing?.foreign, listing?.hasLock != true {
         throw StorageError(
           .notAStore, "\(directory) is not a store: it holds \"\(foreign)\". Give an empty or a new directory.")
@@ -280,8 +276,7 @@ struct StoreOpener {
         codec: StateCodec(epochs: nil, dictionaries: dictionaries), index: index)
     }
     if let keyring, !keyring.isLockedInMemory {
-      notes.note(
-        "Keys could not be locked in memory, so they may be swapped out: raise RLIMIT_MEMLOCK, or encrypt the swap.")
+      notes.note(ReportLog.unlockedKeys)
     }
     let opener = self
     return StoreContext(
@@ -311,6 +306,12 @@ struct StoreOpener {
       storeID = StoreID(bytes: bytes) ?? StoreID(UnsafeRawBufferPointer(start: nil, count: 0))
     }
     let context = try makeContext(keyring, storeID: storeID)
+    if let expected = options.expectedHead, !listing.segments.isEmpty {
+      try ExpectedHeadCheck(
+        expected: expected, context: context, segments: try openChain(listing, context: context),
+        partialRuns: listing.partialRuns
+      ).run()
+    }
     if isWritable, listing.hasUnfinishedSegment {
       try io { () throws(SystemError) in try fileSystem.remove(path("segment.next")) }
     }
@@ -318,6 +319,7 @@ struct StoreOpener {
       for name in listing.temporary { try? fileSystem.remove(path(name)) }
     }
     guard !listing.segments.isEmpty else {
+      try requireNoHead()
       guard options.access == .create else {
         throw StorageError(
           .notFound, "The making of the store at \(directory) was interrupted; open it for writing to go on.")
@@ -332,6 +334,11 @@ struct StoreOpener {
     return try assemble(context, outcome, lockFile: lockFile)
   }
 
+  /// Where nothing is, no head can be.
+  private func requireNoHead() throws(StorageError) {
+    if options.expectedHead != nil { throw ExpectedHeadCheck.rolledBack("there is no store at \(directory)") }
+  }
+
   /// Opens all segments and checks that each is linked to the next.
   private func openChain(_ listing: Listing, context: StoreContext) throws(StorageError) -> [Segment] {
     var chain: [Segment] = []
@@ -339,14 +346,14 @@ struct StoreOpener {
       guard entry.ordinal == UInt64(index) + listing.segments[0].ordinal else {
         throw StorageError(
           .damaged,
-          "Segment \(UInt64(index) + listing.segments[0].ordinal) is missing. Put it back from a copy; nothing was changed.",
+          "Segment \(UInt64(index) + listing.segments[0].ordinal) is missing. \(StorageError.damageAdvice)",
           file: Segment.fileName(ordinal: UInt64(index) + listing.segments[0].ordinal, generation: 1))
       }
       chain.append(try context.openSegment(entry.name, writable: isWritable))
     }
     if listing.segments[0].ordinal != 1 {
       throw StorageError(
-        .damaged, "Segment 1 is missing. Put it back from a copy; nothing was changed.",
+        .damaged, "Segment 1 is missing. \(StorageError.damageAdvice)",
         file: Segment.fileName(ordinal: 1, generation: 1))
     }
     return chain

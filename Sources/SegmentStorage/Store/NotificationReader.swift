@@ -75,7 +75,7 @@ public final class NotificationReader {
             place.walker.advance(over: frame)
             if count >= limit { return false }
           case .stop(.zeros):
-            // What is read ends at a frame's end: zeros stand in the place of one.
+            // The log is read up to where a frame ends.
             throw StorageError.damaged(
               "There are zeros where a frame should be", place.reader.segment.name, UInt64(place.walker.offset))
           case .stop(.end):
@@ -97,6 +97,13 @@ public final class NotificationReader {
       throw error
     }
     return count
+  }
+
+  /// Goes on with an ID that is not before ``nextID``.
+  func skip(to id: Int64) {
+    guard id > nextID else { return }
+    nextID = id
+    place = nil
   }
 
   /// Reads the records of one frame from ``nextID`` on.
@@ -141,19 +148,16 @@ public final class NotificationReader {
     for index in metadata.records.indices {
       let length = Int(UInt32(littleEndian: entry.loadUnaligned(as: UInt32.self)))
       let record = metadata.records[index]
-      if record.partition == number, record.notificationID >= nextID {
+      let isWanted = record.partition == number && record.notificationID >= nextID
+      // A deleted record is still in the log: it, too, is the next one.
+      guard !isWanted || record.notificationID == nextID else {
+        throw StorageError.damaged(
+          "Notification \(nextID) is not where it should be", segment.name, UInt64(frame.offset))
+      }
+      if isWanted, !deleted.isEmpty, deleted.containsSorted(record.notificationID) {
+        nextID = record.notificationID + 1
+      } else if isWanted {
         if count >= limit { return false }
-        // What was deleted stands in its place too, so that there is no gap.
-        guard record.notificationID == nextID else {
-          throw StorageError.damaged(
-            "Notification \(nextID) is not where it should be", segment.name, UInt64(frame.offset))
-        }
-        if !deleted.isEmpty, deleted.containsSorted(nextID) {
-          nextID += 1
-          blobOffset += length
-          entry += suite.tableEntrySize
-          continue
-        }
         state.originatorHigh = record.originator.high
         state.originatorLow = record.originator.low
         state.position = record.position

@@ -15,7 +15,7 @@ public struct VerifyReport: Sendable, Equatable {
   }
 
   /// Whether nothing is wrong.
-  public var isClean: Bool { damage.isEmpty }
+  public var isClean: Bool { damage.isEmpty && containsExpectedHead != false }
   /// Valid frames.
   public var frames: UInt64 = 0
   /// Records in valid commits.
@@ -27,6 +27,10 @@ public struct VerifyReport: Sendable, Equatable {
   /// Bytes behind the last valid frame that nothing proves durable: a commit that was never acknowledged, or the footer of
   /// a segment that was being finished. Not damage; the next open for writing cuts them off or writes them again.
   public var tornTail: UInt64 = 0
+  /// Whether the log contains ``StoreOptions/expectedHead``; `nil` when none was given.
+  public var containsExpectedHead: Bool?
+  /// What the damage has cost, as far as the neighbours tell: events and notification IDs. Known with the key only.
+  public var losses: [LogLoss] = []
   /// All places that do not verify, in the order of files.
   public var damage: [Damage] = []
 }
@@ -86,6 +90,10 @@ private struct Verifier {
     }
     let opensRecords = key != nil || context.keys.suite == .plain
     if opensRecords { report.events = 0 }
+    if let expected = options.expectedHead {
+      report.containsExpectedHead = false
+      if expected.storeID != context.storeID { return }
+    }
     let head = try context.readHead()
     let hasWriter = try context.hasWriter()
     var segments: [UInt64: Segment] = [:]
@@ -94,7 +102,7 @@ private struct Verifier {
         segments[file.ordinal] = try context.openSegment(file.name, writable: false)
       } catch {
         guard error.code == .damaged else { throw error }
-        note(file.name, Int(error.offset ?? 0), Format.pageSize, error.message)
+        note(file.name, Int(error.offset ?? 0), Format.pageSize, error.headline)
       }
     }
     let last = files.segments.last?.ordinal ?? 0
@@ -119,6 +127,11 @@ private struct Verifier {
       note("HEAD", 0, HeadMark.slotSize, "HEAD names a segment that is not there: newer files are missing")
     }
     if opensRecords { try verifyRuns(files.runs, segments: segments, context: context) }
+    if opensRecords, report.damage.contains(where: { $0.file.hasSuffix(".log") }) {
+      var scanner = LogScanner(directory: directory, key: key ?? .plain, options: options, applications: [])
+      try scanner.run { _ throws(StorageError) in }
+      report.losses = scanner.losses
+    }
   }
 
   /// - Parameter isFinished: whether the segment's footer was durable before the last segment was begun.
@@ -136,6 +149,11 @@ private struct Verifier {
     let commitEnd = next.map { Int($0.header.previousEnd) }
     var hasFooter = false
     while true {
+      if let expected = options.expectedHead, expected.segment == segment.header.ordinal,
+        expected.end == UInt64(walker.offset), walker.previousTag == expected.tag
+      {
+        report.containsExpectedHead = true
+      }
       if let next, let commitEnd, walker.offset == commitEnd, walker.previousTag != next.header.previousTag {
         note(next.name, 80, 16, "The segment does not follow the one before it")
       }
@@ -261,7 +279,7 @@ private struct Verifier {
         try context.openRun(name, of: segment.header)?.verifyPages()
       } catch {
         guard error.code == .damaged else { throw error }
-        note(name, 0, 0, error.message + " It is rebuilt when it is next used.")
+        note(name, 0, 0, error.headline + ". It is rebuilt when it is next used.")
       }
     }
   }

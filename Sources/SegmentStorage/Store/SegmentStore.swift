@@ -58,8 +58,21 @@ public final class SegmentStore: Sendable {
   /// The store's own codec: what it seals can be added with ``Commit/addSealed(_:to:originator:position:topic:blob:tag:isNotifiable:causalDependencies:)``.
   public var codec: StateCodec { context.keys.codec }
 
-  /// Lines on things that were noticed and are no errors: a run that was rebuilt, a head that could not be written.
-  public var notes: [String] { context.report.all }
+  /// Lines on things that were noticed and are no errors: a run that was rebuilt, a head that could not be written, keys that
+  /// the system refused to lock in memory.
+  public var notes: [String] {
+    let lines = context.report.all
+    guard let epochs = context.keys.epochs, !epochs.isLockedInMemory, !lines.contains(ReportLog.unlockedKeys) else {
+      return lines
+    }
+    return lines + [ReportLog.unlockedKeys]
+  }
+
+  /// The durable end of the log as it is now, to be kept elsewhere and given to a later open as
+  /// ``StoreOptions/expectedHead``. Costs nothing.
+  ///
+  /// Of a store that was opened for reading after its writer had died, it is good for that only if ``OpenReport/tailProven``.
+  public var head: StoreHead { view.head }
 
   /// A handle on one application's pipeline. Nothing is stored by asking for it.
   ///

@@ -28,6 +28,7 @@ extension LogWriter {
       return outcomes
     }
     do throws(StorageError) {
+      try checkInvariants(since: before)
       try write(from: before.builder.offset)
     } catch {
       undo(before)

@@ -123,10 +123,13 @@ extension LogWriter {
   /// Writes a piece of zeros behind the log and flushes it: a commit into written room needs no new size, and half the
   /// time.
   private func writeZeros() {
-    let segment = view.lock.withLock { view.active }
+    let sealedBytes = view.lock.withLock { view.sealedBytes }
     monitor.lock()
+    // The segment that the two ends are of: with the view's, a roll in between would have zeros written over the old
+    // segment's beginning.
+    let segment = written.segment
     let start = max(zeroedEnd, inflightEnd)
-    let stored = view.sealedBytes + UInt64(inflightEnd)
+    let stored = sealedBytes + UInt64(inflightEnd)
     let ahead = Int(max(1 << 20, stored / 4))
     let piece = min(512 << 10, max(64 << 10, inflightEnd / 2))
     let end = min(start + piece, inflightEnd + ahead, Int(context.options.segmentSize))
@@ -166,7 +169,7 @@ extension LogWriter {
     monitor.lock()
     zeroing = nil
     if failure == nil {
-      zeroedEnd = end
+      if written.segment === segment { zeroedEnd = end }
     } else {
       // No room to prepare: go on without.
       writesZeros = false

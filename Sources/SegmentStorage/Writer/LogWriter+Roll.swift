@@ -170,6 +170,8 @@ extension LogWriter {
     let buffer = RawBuffer(capacity: 8192)
     let content = RawBuffer(capacity: 8192)
     let start = pending.info.end
+    // Zeros may still be on their way to where the footer stands.
+    monitor.withLock { while zeroing != nil { idle.wait(monitor) } }
     var builder = pending.builder
     var key: PurposeKey?
     if let epochs = context.keys.epochs {

@@ -327,7 +327,7 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
       throw failure
     }
     writeHead(mark)
-    view.publishDurable(end: mark.end, of: mark.segment, heads: mark.heads, records: mark.records)
+    view.publishDurable(mark)
     view.waiters.wake { view.durableHead($0) }
   }
 

@@ -34,6 +34,12 @@ struct OracleAccount: Aggregate {
   var nickname: String?
   var transactions: [UUID] = []
 
+  /// As the reference library names the attributes in snapshots.
+  enum CodingKeys: String, CodingKey {
+    case owner, balance, transactions
+    case nickname = "_nickname"
+  }
+
   static let topic: String? = "oracle_domain#Account"
   static let discardedTopic = "oracle_domain#Account.Discarded"
   static let isHashChained = true

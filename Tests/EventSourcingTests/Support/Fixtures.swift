@@ -87,6 +87,15 @@ struct DatabaseDump: Decodable {
   var aggregates: [String: AggregateDump?]
 }
 
+/// A snapshot that the reference library wrote.
+struct SnapshotDump: Decodable {
+  var originator_id: String
+  var position: Int
+  var topic: String
+  var state: String
+  var json: String
+}
+
 /// A generator of numbers that gives the same ones for the same seed (SplitMix64).
 struct SeededGenerator: RandomNumberGenerator {
   var state: UInt64

@@ -50,23 +50,34 @@ public struct RecordManagerNotificationLog<Records: NotificationRecordManager>: 
   public let records: Records
   /// How many notification IDs belong to a section.
   public let sectionSize: Int
+  private let lifetime: Lifetime?
 
   /// Makes a log over a record manager.
   ///
   /// - Throws: ``EventSourcingError/Code/programming`` if the size is less than 1.
   public init(_ records: Records, sectionSize: Int = defaultSectionSize) throws {
+    try self.init(records, sectionSize: sectionSize, lifetime: nil)
+  }
+
+  /// Makes the log of an application, which refuses once that is closed.
+  init(_ records: Records, sectionSize: Int, lifetime: Lifetime?) throws {
     guard sectionSize > 0 else {
       throw EventSourcingError(.programming, "A section has at least one notification ID, not \(sectionSize).")
     }
     self.records = records
     self.sectionSize = sectionSize
+    self.lifetime = lifetime
   }
 
   /// The highest ID that was given.
-  public func head() async throws -> Int { try await records.maxNotificationID() }
+  public func head() async throws -> Int {
+    try lifetime?.requireOpen()
+    return try await records.maxNotificationID()
+  }
 
   /// The notifications with IDs from `start + 1` through `stop`.
   public func items(start: Int, stop: Int) async throws -> [EventNotification] {
-    try await records.notifications(start: start, stop: stop)
+    try lifetime?.requireOpen()
+    return try await records.notifications(start: start, stop: stop)
   }
 }

@@ -79,7 +79,7 @@ public final class ProjectionRunner<P: Projection, Upstream: NotificationRecordM
       progress.failure = nil
     }
     do {
-      var pages = NotificationPages(events.records, after: position, pageSize: batchSize)
+      var pages = NotificationPages(events, after: position, pageSize: batchSize)
       while let page = try await pages.next() { try await take(page) }
       finish(nil)
     } catch {
@@ -95,7 +95,7 @@ public final class ProjectionRunner<P: Projection, Upstream: NotificationRecordM
   @discardableResult
   public func catchUp() async throws -> Int {
     var count = 0
-    var pages = NotificationPages(events.records, after: position, pageSize: batchSize)
+    var pages = NotificationPages(events, after: position, pageSize: batchSize)
     while let page = try await pages.next(waits: false) {
       try await take(page)
       count += page.count
@@ -106,7 +106,7 @@ public final class ProjectionRunner<P: Projection, Upstream: NotificationRecordM
   private func take(_ page: [EventNotification]) async throws {
     guard let last = page.last else { return }
     let records = records
-    let view = ProjectionView { try await records.document($0) }
+    let view = DocumentView { try await records.document($0) }
     for notification in page {
       if let topics = projection.topics, !topics.contains(notification.event.topic) { continue }
       let event = try events.event(from: notification.event)

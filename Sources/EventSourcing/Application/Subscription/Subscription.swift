@@ -32,7 +32,7 @@ public struct Subscription<Records: NotificationRecordManager>: AsyncSequence, S
   private let topics: Set<String>?
 
   init(_ eventStore: EventStore<Records>, after id: Int, topics: Set<String>?) {
-    pages = NotificationPages(eventStore.records, after: id)
+    pages = NotificationPages(eventStore, after: id)
     self.eventStore = eventStore
     self.topics = topics
   }
@@ -73,12 +73,14 @@ public struct Subscription<Records: NotificationRecordManager>: AsyncSequence, S
 /// projections.
 struct NotificationPages<Records: NotificationRecordManager>: Sendable {
   private let records: Records
+  private let lifetime: Lifetime
   /// The ID of the last notification handed out, or known to be a hole.
   private(set) var position: Int
   private let pageSize: Int
 
-  init(_ records: Records, after position: Int, pageSize: Int = 100) {
-    self.records = records
+  init(_ eventStore: EventStore<Records>, after position: Int, pageSize: Int = 100) {
+    records = eventStore.records
+    lifetime = eventStore.lifetime
     self.position = position
     self.pageSize = pageSize
   }
@@ -86,6 +88,7 @@ struct NotificationPages<Records: NotificationRecordManager>: Sendable {
   /// The next notifications, at least one; nil when the task was cancelled, or when there are none and it shall not wait.
   mutating func next(waits: Bool = true) async throws -> [EventNotification]? {
     while !Task.isCancelled {
+      try lifetime.requireOpen()
       // The head first: what is below it and not in the page was deleted, and is not on its way.
       let head = try await records.maxNotificationID()
       if head > position {
@@ -97,7 +100,8 @@ struct NotificationPages<Records: NotificationRecordManager>: Sendable {
       }
       guard waits else { return nil }
       do {
-        try await records.waitForNotification(after: position)
+        let (records, position) = (records, position)
+        try await lifetime.whileOpen { try await records.waitForNotification(after: position) }
       } catch is CancellationError {
         return nil
       }

@@ -88,4 +88,7 @@ public struct PopoInfrastructureFactory: InfrastructureFactory {
   public func recordManager(for partition: RecordPartition) async throws -> PopoRecordManager {
     PopoRecordManager(partition: partition, store: store)
   }
+
+  /// Removes all records of an application.
+  public func drop(application: String) async throws { store.drop(application) }
 }

@@ -214,4 +214,13 @@ final class PopoStore: Sendable {
       .map { StoredDocument(key: $0.key, content: $0.value) }
       .sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
   }
+
+  func drop(_ application: String) {
+    contents.withLock { contents in
+      contents.sequences = contents.sequences.filter { $0.key.application != application }
+      contents.notifications = contents.notifications.filter { $0.key.application != application }
+      contents.tracking = contents.tracking.filter { $0.key.application != application }
+      contents.documents[application] = nil
+    }
+  }
 }

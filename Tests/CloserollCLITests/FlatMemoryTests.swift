@@ -1,0 +1,76 @@
+import Foundation
+import Testing
+
+/// Memory and descriptors of a process do not grow with what is stored.
+@Suite struct FlatMemoryTests {
+  /// `CLOSEROLL_FLAT_EVENTS` asks for another number of events.
+  static let events = environmentNumber("CLOSEROLL_FLAT_EVENTS", 24_000)
+  static let samples = 8
+
+  struct Sample {
+    /// Memory that belongs to no file, in KiB.
+    var memory: Int
+    var descriptors: Int
+    var segments: Int
+  }
+
+  private func sample(_ process: Process, _ workspace: Workspace) throws -> Sample {
+    let directory = "/proc/\(process.processIdentifier)"
+    let status = try String(contentsOfFile: directory + "/status", encoding: .utf8)
+    let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") })
+    let memory = try #require(
+      line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) })
+    return Sample(
+      memory: memory, descriptors: try FileManager.default.contentsOfDirectory(atPath: directory + "/fd").count,
+      segments: try FileManager.default.contentsOfDirectory(atPath: workspace["s"]).count { $0.hasSuffix(".log") })
+  }
+
+  /// One process imports and rolls, one follows and prints; both are looked at while they work.
+  @Test func importAndFollow() throws {
+    let workspace = try Workspace()
+    let size = max(256 << 10, Self.events * 4)
+    try workspace.run(
+      "import", workspace["s"], "--segment-size", "\(size)", input: Victim.lines(1, after: 0, round: 0)[0])
+    let writer = Tool.process(
+      [
+        "import", workspace["s"], "--batch", "50", "--durability", "none", "--acknowledge", "--segment-size", "\(size)",
+      ], key: Workspace.key)
+    let reader = Tool.process(["export", workspace["s"], "--follow"], key: Workspace.key)
+    let input = Pipe()
+    writer.standardInput = input
+    writer.standardOutput = FileHandle.nullDevice
+    try Data().write(to: URL(fileURLWithPath: workspace["out"]))
+    reader.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: workspace["out"]))
+    for process in [writer, reader] { process.standardError = FileHandle.nullDevice }
+    try writer.run()
+    try reader.run()
+    defer { for process in [writer, reader] where process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+    var stored = 1
+    var written: [Sample] = []
+    var read: [Sample] = []
+    for _ in 0..<Self.samples {
+      for _ in 0..<Self.events / Self.samples / 100 {
+        let lines = Victim.lines(100, after: stored, round: 1).joined(separator: "\n") + "\n"
+        try input.fileHandleForWriting.write(contentsOf: Data(lines.utf8))
+        stored += 100
+      }
+      usleep(50_000)
+      written.append(try sample(writer, workspace))
+      read.append(try sample(reader, workspace))
+    }
+    try input.fileHandleForWriting.close()
+    writer.waitUntilExit()
+    #expect(writer.terminationStatus == 0)
+    #expect(try workspace.run("stat", workspace["s"], "--json").object()["events"] as? Int == stored)
+    for (name, samples) in [("writer", written), ("reader", read)] {
+      let (middle, last) = (samples[samples.count / 2], samples[samples.count - 1])
+      print(
+        "\(name): \(stored) events, \(last.segments) segments, memory \(samples.map(\.memory)) KiB, descriptors "
+          + "\(samples.map(\.descriptors))")
+      // With room for what is trained and indexed in the beginning.
+      #expect(last.memory < max(48 << 10, middle.memory + 8 << 10), "\(name): \(samples)")
+      // A segment and its index are a file each.
+      #expect(last.descriptors <= 2 * last.segments + 16, "\(name): \(samples)")
+    }
+  }
+}
