@@ -16,7 +16,8 @@ import sys
 import time
 
 FILTER = (
-    "StateCodecTests|StateDamageTests|SegmentStoreTests|VerifyTests|RunTests|oneFlushACommit|aFailedFlushPoisons|"
+    "StateCodecTests|StateDamageTests|VarintTests|FormatRuleTests|ReadingDamageTests|SegmentStoreTests|VerifyTests|"
+    "RunTests|oneFlushACommit|aFailedFlushPoisons|"
     "RandomLifeTests|SmallScopeTests|TornSectorTests|BitFlipTests|olderCopies|FingerprintTests|FailingCallTests"
 )
 

@@ -118,7 +118,20 @@ struct LifeState {
 
   /// Compares what the store shows with this: notification logs, tracking and counts; if `isThorough`, each originator
   /// and each document as well.
-  func check(_ store: SegmentStore, isThorough: Bool = true) throws {
+  ///
+  /// - Parameter onDamage: what the store says of damage in one part of it, so that the others are looked at too; without,
+  ///   it is thrown.
+  func check(
+    _ store: SegmentStore, isThorough: Bool = true, onDamage: ((StorageError) -> Void)? = nil
+  ) throws {
+    func part(_ body: () throws -> Void) throws {
+      do {
+        try body()
+      } catch let error as StorageError {
+        guard let onDamage else { throw error }
+        onDamage(error)
+      }
+    }
     let statistics = try store.statistics()
     try require(statistics.records == recordCount, "\(statistics.records) records, expected \(recordCount)")
     try require(statistics.events == eventCount, "\(statistics.events) events, expected \(eventCount)")
@@ -129,7 +142,7 @@ struct LifeState {
         "\(key): last ID \(partition.lastNotificationID), expected \(heads[key] ?? 0)")
     }
     for (key, head) in heads {
-      try checkNotifications(store, key, head)
+      try part { try checkNotifications(store, key, head) }
     }
     let tracked = store.view.lock.withLock { store.view.state.tracking.count }
     try require(tracked == tracking.count, "\(tracked) tracking positions, expected \(tracking.count)")
@@ -140,10 +153,10 @@ struct LifeState {
     }
     guard isThorough else { return }
     for (key, expected) in records {
-      try checkRecords(store, key, expected)
+      try part { try checkRecords(store, key, expected) }
     }
     for (application, expected) in documents {
-      try checkDocuments(store, application, expected)
+      try part { try checkDocuments(store, application, expected) }
     }
   }
 

@@ -104,20 +104,19 @@ struct SampleStore {
     let store: SegmentStore
     do {
       store = try fixture.over(files).open(access)
-    } catch let error as StorageError {
-      _ = error
+    } catch is StorageError {
       return .refused
     }
     defer {
       files.powerOff()
       try? store.close()
     }
+    var finding = Finding.intact
     do {
-      try state.check(store)
-      return .intact
-    } catch let error as StorageError {
-      _ = error
-      return .reported
+      try state.check(store) { _ in finding = .reported }
+    } catch is StorageError {
+      finding = .reported
     }
+    return finding
   }
 }
