@@ -307,15 +307,15 @@ struct StoreOpener {
     }
     let context = try makeContext(keyring, storeID: storeID)
     if let expected = options.expectedHead, !listing.segments.isEmpty {
+      let segments = try openChain(listing, context: context)
       try ExpectedHeadCheck(
-        expected: expected, context: context, segments: try openChain(listing, context: context),
-        partialRuns: listing.partialRuns
+        expected: expected, context: context, segments: segments, partialRuns: listing.partialRuns
       ).run()
     }
-    if isWritable, listing.hasUnfinishedSegment {
-      try io { () throws(SystemError) in try fileSystem.remove(path("segment.next")) }
-    }
     if isWritable {
+      if listing.hasUnfinishedSegment {
+        try io { () throws(SystemError) in try fileSystem.remove(path("segment.next")) }
+      }
       for name in listing.temporary { try? fileSystem.remove(path(name)) }
     }
     guard !listing.segments.isEmpty else {
@@ -334,7 +334,6 @@ struct StoreOpener {
     return try assemble(context, outcome, lockFile: lockFile)
   }
 
-  /// Where nothing is, no head can be.
   private func requireNoHead() throws(StorageError) {
     if options.expectedHead != nil { throw ExpectedHeadCheck.rolledBack("there is no store at \(directory)") }
   }
