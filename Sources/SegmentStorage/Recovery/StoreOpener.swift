@@ -58,13 +58,13 @@ struct StoreOpener {
     self.options = options
   }
 
-  private var fileSystem: any FileSystem { options.fileSystem }
+  var fileSystem: any FileSystem { options.fileSystem }
   private var isWritable: Bool { options.access != .read }
 
   private func path(_ name: String) -> String { "\(directory)/\(name)" }
 
   /// What the directory holds.
-  fileprivate struct Listing {
+  struct Listing {
     var segments: [(ordinal: UInt64, name: String)] = []
     var hasKeyring = false
     var hasLock = false
@@ -74,7 +74,7 @@ struct StoreOpener {
     var foreign: String?
   }
 
-  private func list() throws(StorageError) -> Listing? {
+  func list() throws(StorageError) -> Listing? {
     let names: [String]
     switch try io({ () throws(SystemError) in try fileSystem.kind(of: directory) }) {
     case nil: return nil
@@ -172,7 +172,7 @@ struct StoreOpener {
   // MARK: Keys
 
   /// The key ring of a store that is there; `nil` for a plain one. Fails before anything is touched.
-  private func openKeyring(_ listing: Listing) throws(StorageError) -> Keyring? {
+  func openKeyring(_ listing: Listing) throws(StorageError) -> Keyring? {
     var segmentHeader: SegmentHeader?
     if let last = listing.segments.last { segmentHeader = try? peekHeader(last.name) }
     guard listing.hasKeyring else {
@@ -206,7 +206,7 @@ struct StoreOpener {
     }
   }
 
-  private func keyringBytes() throws(StorageError) -> [UInt8] {
+  func keyringBytes() throws(StorageError) -> [UInt8] {
     try io { () throws(SystemError) in
       let file = try fileSystem.open(path("KEYRING"), .read)
       let size = Int(clamping: try file.size())
@@ -217,7 +217,7 @@ struct StoreOpener {
     }
   }
 
-  private func peekHeader(_ name: String) throws(StorageError) -> SegmentHeader {
+  func peekHeader(_ name: String) throws(StorageError) -> SegmentHeader {
     var page = [UInt8](repeating: 0, count: Format.pageSize)
     let got = try io { () throws(SystemError) in
       let file = try fileSystem.open(path(name), .read)
@@ -246,7 +246,7 @@ struct StoreOpener {
     return keyring
   }
 
-  private func makeContext(_ keyring: Keyring?, storeID: StoreID) throws(StorageError) -> StoreContext {
+  func makeContext(_ keyring: Keyring?, storeID: StoreID) throws(StorageError) -> StoreContext {
     let fileSystem = self.fileSystem
     let sampler = isWritable && options.trainsDictionary ? Sampler() : nil
     let dictionaries = DictionaryRegistry(observer: sampler)
@@ -418,82 +418,6 @@ struct StoreOpener {
       _ = try sealed.loadIndex()
       if context.keys.dictionaries.dictionary(number) != nil { return }
     }
-  }
-}
-
-// MARK: For verification
-
-extension StoreOpener {
-  /// The files that verification looks at.
-  struct StoreFiles {
-    var segments: [(ordinal: UInt64, name: String)]
-    var runs: [String]
-    fileprivate var listing: Listing
-  }
-
-  /// - Throws: ``StorageError/Code/notFound`` and ``StorageError/Code/notAStore``.
-  func storeFiles() throws(StorageError) -> StoreFiles {
-    guard let listing = try list(), !listing.segments.isEmpty || listing.hasKeyring else {
-      throw StorageError(.notFound, "There is no store at \(directory).")
-    }
-    let names = try io { () throws(SystemError) in try fileSystem.contentsOfDirectory(directory) }
-    return StoreFiles(
-      segments: listing.segments, runs: names.filter { RunFormat.parse(fileName: $0) != nil }.sorted(), listing: listing
-    )
-  }
-
-  /// What opening with the key needs; fails as opening does.
-  func verificationContext(_ files: StoreFiles, key: StoreKey) throws(StorageError) -> StoreContext {
-    let keyring = try openKeyring(files.listing)
-    return try makeContext(keyring, storeID: try storeID(files, keyring: keyring?.storeID))
-  }
-
-  /// Another context with the same keys that knows no epoch and no dictionary yet.
-  func verificationContext(like other: StoreContext) throws(StorageError) -> StoreContext {
-    try makeContext(other.keys.keyring, storeID: other.storeID)
-  }
-
-  /// Enough to check what needs no key; with what is wrong with the key ring, if it is.
-  func structuralContext(
-    _ files: StoreFiles
-  ) throws(StorageError) -> (context: StoreContext, keyringDefect: String?) {
-    var suite = files.listing.hasKeyring ? Suite.aes256GCM : .plain
-    var keyringID: [UInt8]?
-    var defect: String?
-    for segment in files.segments {
-      guard let header = try? peekHeader(segment.name) else { continue }
-      suite = header.suite
-      break
-    }
-    if files.listing.hasKeyring {
-      let keyring = try keyringBytes()
-      do throws(SealingError) {
-        keyringID = try Keyring.storeID(ofEncoded: keyring)
-      } catch {
-        defect = error.message
-      }
-    } else if suite == .aes256GCM {
-      defect = "The store is sealed, and its KEYRING is not there"
-    }
-    let id = try storeID(files, keyring: keyringID)
-    let dictionaries = DictionaryRegistry()
-    let keys = StoreKeys(
-      suite: suite, keyring: nil, epochs: nil, dictionaries: dictionaries,
-      codec: StateCodec(epochs: nil, dictionaries: dictionaries), index: IndexKeys(plain: id))
-    return (
-      StoreContext(
-        directory: directory, options: options, keys: keys, storeID: id, isWritable: false, report: ReportLog(),
-        readKeyring: { nil }),
-      defect
-    )
-  }
-
-  private func storeID(_ files: StoreFiles, keyring: [UInt8]?) throws(StorageError) -> StoreID {
-    if let keyring, let id = StoreID(bytes: keyring) { return id }
-    for segment in files.segments {
-      if let header = try? peekHeader(segment.name) { return header.storeID }
-    }
-    throw .damaged("No segment's header can be read", files.segments.first?.name ?? "KEYRING", 0)
   }
 }
 
