@@ -205,9 +205,7 @@ public struct SegmentRecordManager: ProcessRecordManager {
     guard last > first, partition.role == .event else { return [] }
     var result: [EventNotification] = []
     do {
-      try store.makeNotificationReader(place, after: Int64(first)).read(limit: last - first) { notification in
-        // Deleted ones do not count for the limit.
-        guard notification.id <= last else { return false }
+      try store.makeNotificationReader(place, after: Int64(first)).read(through: Int64(last)) { notification in
         var event = StoredEvent(
           originatorID: UUID(notification.originator), originatorVersion: Int(notification.position),
           topic: String(decoding: notification.topic, as: UTF8.self), state: Array(notification.state))
