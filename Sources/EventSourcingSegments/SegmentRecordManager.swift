@@ -184,8 +184,10 @@ public struct SegmentRecordManager: ProcessRecordManager {
 
   // MARK: Notifications and tracking
 
-  /// The highest durable notification ID; 0 for none.
-  public func maxNotificationID() async throws -> Int { Int(store.lastNotificationID(place)) }
+  /// The highest durable notification ID; 0 for none, and in a role without notifications.
+  public func maxNotificationID() async throws -> Int {
+    partition.role == .event ? Int(store.lastNotificationID(place)) : 0
+  }
 
   /// Waits until there is a durable notification behind `id`.
   public func waitForNotification(after id: Int) async throws {
@@ -200,12 +202,10 @@ public struct SegmentRecordManager: ProcessRecordManager {
   public func notifications(start: Int?, stop: Int?) async throws -> [EventNotification] {
     let first = max(0, start ?? 0)
     let last = stop ?? Int.max
-    guard last > first else { return [] }
+    guard last > first, partition.role == .event else { return [] }
     var result: [EventNotification] = []
     do {
-      try store.makeNotificationReader(place, after: Int64(first)).read(limit: last - first) { notification in
-        // Deleted ones do not count for the limit.
-        guard notification.id <= last else { return false }
+      try store.makeNotificationReader(place, after: Int64(first)).read(through: Int64(last)) { notification in
         var event = StoredEvent(
           originatorID: UUID(notification.originator), originatorVersion: Int(notification.position),
           topic: String(decoding: notification.topic, as: UTF8.self), state: Array(notification.state))

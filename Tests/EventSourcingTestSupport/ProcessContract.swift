@@ -40,6 +40,7 @@ public struct ProcessContract<Factory: InfrastructureFactory> {
       "events of several aggregates go by their time": { $0.order },
       "prompts": { $0.prompts },
       "applications that prompt each other": { $0.promptingEachOther },
+      "applications that prompt each other at the same time": { $0.promptingEachOtherAtOnce },
       "an unknown topic stops, and is named": { $0.unknownTopic },
       "each application has a cipher of its own": { $0.ciphers },
       "a run of a task that a policy began": { $0.detachedRun },

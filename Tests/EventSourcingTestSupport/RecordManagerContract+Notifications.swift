@@ -73,6 +73,9 @@ extension RecordManagerContract {
     try requireEqual(
       try await snapshots.write([event(first, 0, "{\"snapshot\":true}")], tracking: nil), [nil],
       "a snapshot has no notification ID")
+    try requireEqual(try await snapshots.maxNotificationID(), 0, "there are no notifications of snapshots")
+    try requireEqual(
+      try await snapshots.notifications(start: nil, stop: nil).count, 0, "there are no notifications of snapshots")
     try requireEqual(try await events.maxNotificationID(), 1, "snapshots are not among the notifications")
     try requireEqual(
       try await snapshots.get(first, at: 0).state, Array("{\"snapshot\":true}".utf8),

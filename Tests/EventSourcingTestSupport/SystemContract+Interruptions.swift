@@ -4,6 +4,7 @@
   import Foundation
 #endif
 import EventSourcing
+import Synchronization
 
 /// What a policy does first, in the task that processes.
 enum PolicyHook {
@@ -115,6 +116,46 @@ extension ProcessContract {
       try requireEqual(try await follower.run(), 1, "An event is opened by its application's cipher, \(index)")
       try requireEqual(try await follower.records.document("seen") != nil, true, "And seen")
     }
+    try await store.close()
+  }
+
+  func promptingEachOtherAtOnce(_ open: Opener) async throws {
+    let store = try await open()
+    let barrier = Mutex<Int>(0)
+    func application(_ name: String) async throws -> ProcessApplication<PolicyFunction, Factory> {
+      try await ProcessApplication(configuration(name), factory: store) { repository, event in
+        guard event.payload is Example.Created else { return }
+        barrier.withLock { $0 += 1 }
+        // Each is processing now.
+        while barrier.withLock({ $0 < 2 }) { try await Task.sleep(for: .milliseconds(1)) }
+        try repository.add(AggregateRoot.create(Second.Created()))
+      }
+    }
+    let (left, right) = (try await application("left"), try await application("right"))
+    try left.follow(right)
+    try right.follow(left)
+    let subscriptions = [
+      left.subscribeToPrompts { if let prompt = $0 as? PromptToPull { try await right.run(prompt) } },
+      right.subscribeToPrompts { if let prompt = $0 as? PromptToPull { try await left.run(prompt) } },
+    ]
+    try await withThrowingTaskGroup(of: Bool.self) { group in
+      for app in [left, right] {
+        group.addTask {
+          try await app.save(try AggregateRoot.create(Example.Created()))
+          return true
+        }
+      }
+      group.addTask {
+        try await Task.sleep(for: .seconds(20))
+        return false
+      }
+      defer { group.cancelAll() }
+      for _ in 0..<2 { try require(try await group.next() ?? false, "None waits for the other for ever") }
+    }
+    for (app, upstream) in [(left, "right"), (right, "left")] {
+      try requireEqual(try await app.records.maxTrackingID(upstream: upstream), 2, "All is processed")
+    }
+    for subscription in subscriptions { subscription.cancel() }
     try await store.close()
   }
 

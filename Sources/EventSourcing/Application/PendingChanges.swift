@@ -9,7 +9,8 @@ struct PendingChanges {
 
   /// All that is pending, aggregate by aggregate.
   init(_ aggregates: [AnyAggregateRoot]) {
-    for aggregate in aggregates where !self.aggregates.contains(where: { $0 === aggregate }) {
+    var known: Set<ObjectIdentifier> = []
+    for aggregate in aggregates where known.insert(ObjectIdentifier(aggregate)).inserted {
       self.aggregates.append(aggregate)
       counts.append(aggregate.pendingEvents.count)
       events.append(contentsOf: aggregate.pendingEvents)

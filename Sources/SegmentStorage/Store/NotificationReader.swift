@@ -51,26 +51,31 @@ public final class NotificationReader {
   /// Costs some 0.4 µs a notification that is in the page cache, and as much again for a frame; allocates nothing per
   /// notification.
   ///
-  /// - Parameter body: gets each notification; returns whether to go on. The one for which it returns `false` counts as
-  ///   read; the one for which it throws does not.
+  /// - Parameters:
+  ///   - last: the last ID to read. Deleted ones do not count for the limit, but do for this.
+  ///   - limit: the most notifications to read.
+  ///   - body: gets each notification; returns whether to go on. The one for which it returns `false` counts as
+  ///     read; the one for which it throws does not.
   /// - Returns: how many were read.
   /// - Throws: ``StorageError``, and what `body` throws.
   @discardableResult
-  public func read(limit: Int = .max, _ body: (NotificationView) throws -> Bool) throws -> Int {
+  public func read(through last: Int64 = .max, limit: Int = .max, _ body: (NotificationView) throws -> Bool) throws
+    -> Int
+  {
     try store.checkOpen()
     let snapshot = store.view.notificationSnapshot(partition)
-    guard limit > 0, let number = snapshot.partition, nextID <= snapshot.head else { return 0 }
+    let last = min(last, snapshot.head)
+    guard limit > 0, let number = snapshot.partition, nextID <= last else { return 0 }
     var count = 0
     var place = try resume(snapshot, number)
     do {
       let goesOn: Bool = try context.keys.codec.withReader { states in
-        while nextID <= snapshot.head {
+        while nextID <= last {
           switch try place.walker.peek() {
           case .frame(let frame):
             let frameIsDone = try read(
-              frame, in: &place, partition: number, deleted: snapshot.deleted, limit: limit, count: &count,
-              states: states,
-              body)
+              frame, in: &place, partition: number, deleted: snapshot.deleted, through: last, limit: limit,
+              count: &count, states: states, body)
             if !frameIsDone { return false }
             place.walker.advance(over: frame)
             if count >= limit { return false }
@@ -110,8 +115,8 @@ public final class NotificationReader {
   ///
   /// - Returns: whether the frame was read to its end.
   private func read(
-    _ frame: Frame, in place: inout Place, partition number: UInt32, deleted: [Int64], limit: Int, count: inout Int,
-    states: StateReader, _ body: (NotificationView) throws -> Bool
+    _ frame: Frame, in place: inout Place, partition number: UInt32, deleted: [Int64], through last: Int64, limit: Int,
+    count: inout Int, states: StateReader, _ body: (NotificationView) throws -> Bool
   ) throws -> Bool {
     let suite = context.keys.suite
     let segment = place.reader.segment
@@ -154,6 +159,7 @@ public final class NotificationReader {
         throw StorageError.damaged(
           "Notification \(nextID) is not where it should be", segment.name, UInt64(frame.offset))
       }
+      if isWanted, record.notificationID > last { return false }
       if isWanted, !deleted.isEmpty, deleted.containsSorted(record.notificationID) {
         nextID = record.notificationID + 1
       } else if isWanted {

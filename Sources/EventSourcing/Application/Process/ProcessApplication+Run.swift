@@ -17,7 +17,8 @@ extension ProcessApplication {
   /// - Parameters:
   ///   - prompt: Whose notifications to look for; everybody's unless given.
   ///   - count: The most notifications to process of each upstream; all unless given.
-  /// - Returns: How many notifications were processed.
+  /// - Returns: How many notifications were processed; 0 from within a policy or prompt handler of an application, if somebody
+  ///   else processes this one at that time: that one processes what is there, too.
   /// - Throws: What the policy throws; ``EventSourcingError/Code/recordConflict`` if another writer was faster with an
   ///   aggregate: run again; ``EventSourcingError/Code/causalDependencyFailed`` if another pipeline must be processed first:
   ///   run it, and then again; ``EventSourcingError/Code/topicUnknown`` if an event's type is not known here;
@@ -38,25 +39,34 @@ extension ProcessApplication {
       // A follower of this one answers while it is processing: whoever runs it looks again.
       return 0
     }
+    let isNested = Processing.isGoingOn
     let turn = Turn()
     defer { turn.end() }
     return try await Processing.$turns.withValue(Processing.turns.merging([own: turn]) { $1 }) {
-      try await gate.withLock {
-        var processed = 0
-        repeat {
-          let isAgain = isToldAgain.exchange(false, ordering: .sequentiallyConsistent)
-          for upstream in upstreams.withLock({ $0 })
-          where isAgain || prompt.map({ $0.processName == upstream.name }) ?? true {
-            do {
-              processed += try await run(upstream, through: head(upstream.name), count: count ?? .max)
-            } catch {
-              upstream.isPositioned = false
-              throw error
-            }
+      var processed = 0
+      func runAll() async throws {
+        let isAgain = isToldAgain.exchange(false, ordering: .sequentiallyConsistent)
+        for upstream in upstreams.withLock({ $0 })
+        where isAgain || prompt.map({ $0.processName == upstream.name }) ?? true {
+          do {
+            processed += try await run(upstream, through: head(upstream.name), count: count ?? .max)
+          } catch {
+            upstream.isPositioned = false
+            throw error
           }
-        } while !turn.end(unless: { count == nil && isToldAgain.load(ordering: .sequentiallyConsistent) })
-        return processed
+        }
       }
+      repeat {
+        guard isNested else {
+          try await gate.withLock(runAll)
+          continue
+        }
+        if try await gate.withLockIfFree(runAll) { continue }
+        // This task holds another application, which whoever holds this one may be waiting for: that one looks again.
+        isToldAgain.store(true, ordering: .sequentiallyConsistent)
+        guard try await gate.withLockIfFree(runAll) else { break }
+      } while !turn.end(unless: { count == nil && isToldAgain.load(ordering: .sequentiallyConsistent) })
+      return processed
     }
   }
 
