@@ -60,6 +60,10 @@ public final class MultiprocessRunner<Definition: ProcessDefinition>: Sendable {
     guard !pipelineIDs.isEmpty, Set(pipelineIDs).count == pipelineIDs.count else {
       throw EventSourcingError(.programming, "A system runs in at least one pipeline, and in each only once.")
     }
+    guard Definition.configuration.name == Definition.name else {
+      throw EventSourcingError(
+        .programming, "\(type) has the name “\(type.name)”, and its configuration another. They must be the same.")
+    }
     func location(_ name: String) throws -> StoreLocation {
       guard let location = stores[name] else {
         throw EventSourcingError(.programming, "`stores` does not say where the store of “\(name)” is.")
@@ -133,6 +137,11 @@ public final class MultiprocessRunner<Definition: ProcessDefinition>: Sendable {
 
   private func follow(_ name: String, _ location: StoreLocation) async throws {
     let store = try await open(location)
+    let signal = Signal()
+    signal.set()
+    // Closes the store when it is stopped.
+    let watcher = StoreWatcher(store, signal)
+    defer { watcher.stop() }
     let topics = TopicRegistry(substitutions: Definition.configuration.topicSubstitutions)
     let upstream = system.process(named: name)
     for type in upstream?.aggregates ?? [] { try topics.register(type) }
@@ -143,10 +152,6 @@ public final class MultiprocessRunner<Definition: ProcessDefinition>: Sendable {
         for: RecordPartition(application: name, pipelineID: application.pipelineID))
       try application.follow(name, try RecordManagerNotificationLog(records), topics: topics, mapper: mapper)
     }
-    let signal = Signal()
-    signal.set()
-    let watcher = StoreWatcher(store, signal)
-    defer { watcher.stop() }
     while await signal.wait() {
       if let failure = watcher.failure { throw failure }
       // All at the same time: one pipeline may have to wait for another.

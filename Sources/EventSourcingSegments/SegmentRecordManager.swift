@@ -48,7 +48,8 @@ public struct SegmentRecordManager: ProcessRecordManager {
       for event in events { try add(event, to: commit) }
       if let tracking {
         try commit.track(
-          place, upstream: tracking.upstream, pipeline: place.pipeline, notificationID: Int64(tracking.notificationID))
+          place, upstream: tracking.upstream, pipeline: place.pipeline, notificationID: Int64(tracking.notificationID),
+          after: tracking.expectedPosition.map(Int64.init))
       }
       for change in documents {
         var key = change.key

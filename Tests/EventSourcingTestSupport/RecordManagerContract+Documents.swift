@@ -66,4 +66,23 @@ extension RecordManagerContract {
       try await records.hasTrackingRecord(upstream: "up", pipelineID: 3, notificationID: 4),
       "what is below was processed")
   }
+
+  func expectedTracking(_ factory: Factory) async throws {
+    let records = try await records(factory)
+    func write(_ id: Int, after expected: Int) async throws {
+      try await records.write([], tracking: Tracking(upstream: "up", notificationID: id, after: expected))
+    }
+    try await requireError(.recordConflict, "There is none yet") { try await write(2, after: 1) }
+    try await write(5, after: 0)
+    try await requireError(.recordConflict, "Somebody was faster") { try await write(9, after: 3) }
+    try await requireError(.recordConflict, "It is no higher") { try await write(5, after: 5) }
+    try await write(9, after: 5)
+    try requireEqual(try await records.maxTrackingID(upstream: "up"), 9, "The last one counts")
+  }
+
+  func negativePosition(_ factory: Factory) async throws {
+    let records = try await records(factory)
+    try await requireError(.programming, "A position is 0 or more") { try await records.record([event(first, -1)]) }
+    try requireEqual(try await records.maxNotificationID(), 0, "Nothing is recorded")
+  }
 }

@@ -41,6 +41,8 @@ public struct RecordManagerContract<Factory: InfrastructureFactory> {
       "applications and pipelines are partitions": { $0.partitions },
       "roles are partitions without notifications": { $0.roles },
       "tracking only rises": { $0.tracking },
+      "tracking is where it is expected": { $0.expectedTracking },
+      "a negative position is refused": { $0.negativePosition },
       "tracking and events are one": { $0.trackingAtomicity },
       "documents are kept by key": { $0.documents },
       "events have places among the notifications": { $0.notificationPlaces },

@@ -23,6 +23,7 @@ public struct SubscriptionContract<Factory: InfrastructureFactory> {
       "waiting for a projection has an end": { try await $0.waiting($1) },
       "two that run a projection process each event once": { try await $0.together($1) },
       "a page may be as large as can be": { try await $0.largePage($1) },
+      "two runners of one view take over each event once": { try await $0.twoRunners($1) },
       "deleted events are passed over": { try await $0.holes($1) },
     ]
   }
@@ -179,6 +180,23 @@ public struct SubscriptionContract<Factory: InfrastructureFactory> {
     try requireEqual(counts.reduce(0, +), 2, "How many were passed")
     try requireEqual(try await runner.document("total", as: Int.self), 111, "Each is counted once")
     try requireEqual(runner.position, 4, "The position")
+  }
+
+  private func twoRunners(_ factory: Factory) async throws {
+    let app = try await application(factory)
+    let tally = try AggregateRoot.create(Tally.Begun(name: "n"))
+    for _ in 0..<9 { try tally.trigger(Tally.Counted(by: 1)) }
+    try await app.save(tally)
+    let one = try await ProjectionRunner(Totals(), of: app, into: factory, batchSize: 3)
+    let other = try await ProjectionRunner(Totals(), of: app, into: factory, batchSize: 5)
+    try requireEqual(try await one.catchUp(), 10, "The first one takes over all that is there")
+    for _ in 0..<4 { try tally.trigger(Tally.Counted(by: 1)) }
+    try await app.save(tally)
+    // The other one still stands at the beginning.
+    try requireEqual(try await other.catchUp(), 4, "The other one finds out, and goes on behind it")
+    try requireEqual(try await other.document("total/\(tally.id)", as: Int.self), 13, "Each event is counted once")
+    try requireEqual(try await one.catchUp(), 0, "Nothing is left for the first one")
+    try requireEqual(one.position, 14, "It knows that")
   }
 
   private func largePage(_ factory: Factory) async throws {

@@ -143,6 +143,8 @@ extension SystemContract {
     try requireEqual(try await runner.tick(), 2, "Two see that it is paid")
     try requireEqual(try await runner.run(ticks: 3), 0, "All is done")
     try requireEqual(runner.ticks, 10, "There were ten ticks")
+    runner.call(inTicks: 1) { [weak runner] in try await runner?.tick() }
+    try await requireError(.programming, "A clock does not call itself") { try await runner.tick() }
     try await runner.close()
   }
 

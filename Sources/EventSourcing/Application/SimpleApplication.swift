@@ -100,6 +100,10 @@ public final class SimpleApplication<Factory: InfrastructureFactory>: Applicatio
     guard !configuration.name.isEmpty, configuration.name.utf8.count <= 255 else {
       throw EventSourcingError(.programming, "An application's name must have 1 to 255 bytes.")
     }
+    guard !configuration.name.hasSuffix(itemsSuffix) else {
+      throw EventSourcingError(
+        .programming, "An application's name must not end with “\(itemsSuffix)”: arrays are kept under such names.")
+    }
     let lifetime = Lifetime()
     let topics = TopicRegistry(substitutions: configuration.topicSubstitutions)
     for type in configuration.aggregates { try topics.register(type) }

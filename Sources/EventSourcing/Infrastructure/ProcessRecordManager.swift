@@ -49,11 +49,15 @@ public struct Tracking: Sendable, Hashable {
   public var upstream: String
   /// The notification that was processed.
   public var notificationID: Int
+  /// The position that must be the recorded one, 0 for none; nil for whichever is lower. For whoever processes several
+  /// notifications in one write.
+  public var expectedPosition: Int?
 
   /// Makes a tracking position.
-  public init(upstream: String, notificationID: Int) {
+  public init(upstream: String, notificationID: Int, after expectedPosition: Int? = nil) {
     self.upstream = upstream
     self.notificationID = notificationID
+    self.expectedPosition = expectedPosition
   }
 }
 
@@ -129,7 +133,8 @@ public protocol ProcessRecordManager: NotificationRecordManager, TrackingRecordM
   ///
   /// - Parameters:
   ///   - events: Events of any number of originators.
-  ///   - tracking: The notification that was processed; its ID must be higher than the highest so far.
+  ///   - tracking: The notification that was processed; its ID must be higher than the highest so far, and that must be the
+  ///     expected one if it says so.
   ///   - documents: Documents to put and delete; of several changes of one key the last one counts.
   /// - Returns: For each event its notification ID, in the same order; nil for an event that is not notifiable, or in a
   ///   role without notifications.

@@ -13,7 +13,7 @@ struct ItemStore<Records: RecordManager>: Sendable {
   private let lifetime: Lifetime
 
   /// The name that an application's items are kept under.
-  static func name(for application: String) -> String { application + "#items" }
+  static func name(for application: String) -> String { application + itemsSuffix }
 
   /// The item store of an application.
   init<App: Application>(of application: App, factory: App.Factory) async throws where App.Factory.Records == Records {
@@ -82,3 +82,6 @@ struct ItemStore<Records: RecordManager>: Sendable {
     return found
   }
 }
+
+/// What stands behind an application's name where its items are kept.
+let itemsSuffix = "#items"

@@ -61,7 +61,7 @@ public final class ConcurrentRunner<Factory: InfrastructureFactory>: Sendable {
     state.withLock { $0.subscriptions = subscriptions }
   }
 
-  /// Makes the applications of a system over one store, which they share.
+  /// Makes the applications of a system over one store, which they share. ``close()`` closes the factory; so does a failure.
   ///
   /// - Throws: As ``init(_:pipelineIDs:pollInterval:limits:makeFactory:)``.
   public convenience init(

@@ -15,6 +15,9 @@ import Synchronization
 /// A follower's error reaches whoever gave the command, as ``EventSourcingError/Code/promptFailed`` with its cause: the
 /// command's own events are saved. What the other followers do is done all the same. If the command's task is cancelled, what
 /// was not processed by then is processed with the next command.
+///
+/// Of several tasks that give commands at once, a follower's error reaches the one that works the queue off. Somebody must
+/// hold the runner: when it is gone, nobody follows any more.
 public final class SingleThreadedRunner<Factory: InfrastructureFactory>: Sendable {
   /// The applications that are run.
   public let applications: SystemApplications<Factory>
@@ -54,7 +57,7 @@ public final class SingleThreadedRunner<Factory: InfrastructureFactory>: Sendabl
     }
   }
 
-  /// Makes the applications of a system over one store, which they share.
+  /// Makes the applications of a system over one store, which they share. ``close()`` closes the factory; so does a failure.
   ///
   /// - Throws: As ``init(_:pipelineIDs:limits:makeFactory:)``.
   public convenience init(

@@ -34,13 +34,14 @@ public final class SteppingRunner<Factory: InfrastructureFactory>: Sendable {
   ///     all have done so before the next one.
   ///   - limits: How often conflicts with other writers are tried again.
   ///   - makeFactory: Makes the store of the application with a name. ``close()`` closes it.
-  /// - Throws: What a factory throws; ``EventSourcingError/Code/programming`` for the pipelines, or a speed of 0 or less.
+  /// - Throws: What a factory throws; ``EventSourcingError/Code/programming`` for the pipelines, or a speed that no clock has.
   public init(
     _ system: System, pipelineIDs: [Int] = [0], ticksPerSecond: Double? = nil, isConcurrent: Bool = false,
     limits: RetryLimits = RetryLimits(), makeFactory: (_ name: String) async throws -> Factory
   ) async throws {
-    if let ticksPerSecond, !(ticksPerSecond > 0) {
-      throw EventSourcingError(.programming, "A clock has more than 0 ticks a second, not \(ticksPerSecond).")
+    if let ticksPerSecond, !(0.000_001...1_000_000_000).contains(ticksPerSecond) {
+      throw EventSourcingError(
+        .programming, "A clock has one tick in eleven days to a billion a second, not \(ticksPerSecond) a second.")
     }
     tickDuration = ticksPerSecond.map { .seconds(1 / $0) }
     self.isConcurrent = isConcurrent
@@ -48,7 +49,7 @@ public final class SteppingRunner<Factory: InfrastructureFactory>: Sendable {
     applications = try await SystemApplications(system, pipelineIDs: pipelineIDs, makeFactory: makeFactory)
   }
 
-  /// Makes the applications of a system over one store, which they share.
+  /// Makes the applications of a system over one store, which they share. ``close()`` closes the factory; so does a failure.
   ///
   /// - Throws: As ``init(_:pipelineIDs:ticksPerSecond:isConcurrent:limits:makeFactory:)``.
   public convenience init(
@@ -88,14 +89,22 @@ public final class SteppingRunner<Factory: InfrastructureFactory>: Sendable {
   ///   another pipeline waits for the next tick instead.
   @discardableResult
   public func tick() async throws -> Int {
-    try await gate.withLock {
+    let own = ObjectIdentifier(self)
+    guard !Ticking.runners.contains(own) else {
+      throw EventSourcingError(.programming, "What a clock calls cannot let the same clock tick.")
+    }
+    return try await gate.withLock {
       let actions = state.withLock { state in
         state.ticks += 1
         return state.actions.removeValue(forKey: state.ticks) ?? []
       }
       var failure: (any Error)?
       for action in actions {
-        do { try await action() } catch { failure = failure ?? error }
+        do {
+          try await Ticking.$runners.withValue(Ticking.runners.union([own])) { try await action() }
+        } catch {
+          failure = failure ?? error
+        }
       }
       // What is there now: nobody goes beyond it in this tick.
       var heads: [Int: [String: Int]] = [:]
@@ -177,4 +186,9 @@ extension SteppingRunner where Factory == PopoInfrastructureFactory {
       system, pipelineIDs: pipelineIDs, ticksPerSecond: ticksPerSecond, isConcurrent: isConcurrent,
       sharing: PopoInfrastructureFactory())
   }
+}
+
+/// Which runners' clocks call what this task does.
+private enum Ticking {
+  @TaskLocal static var runners: Set<ObjectIdentifier> = []
 }

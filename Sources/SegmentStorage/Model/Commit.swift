@@ -50,6 +50,7 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
     var upstream: String
     var pipeline: UInt32
     var notificationID: Int64
+    var expected: Int64?
   }
 
   let codec: StateCodec
@@ -228,8 +229,11 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
   /// Adds "`application`'s pipeline has processed `upstream`'s notifications up to `notificationID`".
   ///
   /// A commit that would not raise the recorded ID is a conflict: that is what makes processing exactly-once.
+  ///
+  /// - Parameter expected: the ID that must be the recorded one (0 for none), or else it is a conflict: for whoever processes
+  ///   several notifications in one commit, and must know that nobody else has processed the first of them.
   public func track(
-    _ partition: Partition, upstream: String, pipeline: UInt32, notificationID: Int64
+    _ partition: Partition, upstream: String, pipeline: UInt32, notificationID: Int64, after expected: Int64? = nil
   ) throws(StorageError) {
     try check(partition)
     guard upstream.utf8.count <= StorageLimits.name, notificationID > 0 else {
@@ -245,7 +249,9 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
       })
     else { throw StorageError(.invalidArgument, "A commit raises a tracking position once.") }
     tracking.append(
-      Tracking(application: partition, upstream: upstream, pipeline: pipeline, notificationID: notificationID))
+      Tracking(
+        application: partition, upstream: upstream, pipeline: pipeline, notificationID: notificationID,
+        expected: expected))
   }
 
   private func check(_ partition: Partition) throws(StorageError) {

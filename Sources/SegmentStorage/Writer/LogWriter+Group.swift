@@ -212,6 +212,12 @@ extension LogWriter {
           "Notification \(tracking.notificationID) was processed already: tracking stands at \(highest).",
           position: tracking.notificationID)
       }
+      if let expected = tracking.expected, expected != highest {
+        throw StorageError(
+          .conflict,
+          "Somebody else has processed notifications behind \(expected): tracking stands at \(highest).",
+          position: tracking.notificationID)
+      }
     }
   }
 

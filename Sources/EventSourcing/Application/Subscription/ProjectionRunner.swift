@@ -4,7 +4,7 @@ import Synchronization
 ///
 /// What the projection changes for some events and the position behind them are one atomic write: after a crash it goes on
 /// where its view is. Several events that wait are taken over in one write. Safe to use from several tasks; one of them runs.
-/// A view has one runner at a time: another one, in whatever process, would not know how far this one is.
+/// Several runners of one view share the work: each event is processed by one of them.
 ///
 /// ```swift
 /// let runner = try await ProjectionRunner(Balances(), of: bank, into: viewFactory)
@@ -112,12 +112,21 @@ public final class ProjectionRunner<P: Projection, Upstream: NotificationRecordM
   /// - Returns: How many notifications were passed.
   private func take(_ page: [EventNotification]) async throws -> Int {
     try await gate.withLock {
-      let position = position
-      return try await takeAll(page.drop { $0.id <= position })
+      while true {
+        let position = position
+        do {
+          return try await takeAll(page.drop { $0.id <= position }, after: position)
+        } catch let error as EventSourcingError where error.code.isKind(of: .recordConflict) {
+          // Another runner of this view was faster: go on where it is.
+          let stored = try await records.maxTrackingID(upstream: upstreamName)
+          guard stored > position else { throw error }
+          moved(to: stored)
+        }
+      }
     }
   }
 
-  private func takeAll(_ page: ArraySlice<EventNotification>) async throws -> Int {
+  private func takeAll(_ page: ArraySlice<EventNotification>, after position: Int) async throws -> Int {
     guard let last = page.last else { return 0 }
     let records = records
     let view = DocumentView { try await records.document($0) }
@@ -127,15 +136,20 @@ public final class ProjectionRunner<P: Projection, Upstream: NotificationRecordM
       try await projection.process(SubscribedEvent(notificationID: notification.id, event: event), view)
     }
     _ = try await records.write(
-      [], tracking: Tracking(upstream: upstreamName, notificationID: last.id), documents: view.pending)
+      [], tracking: Tracking(upstream: upstreamName, notificationID: last.id, after: position),
+      documents: view.pending)
+    moved(to: last.id)
+    return page.count
+  }
+
+  private func moved(to id: Int) {
     let woken = progress.withLock { progress in
-      progress.position = max(progress.position, last.id)
+      progress.position = max(progress.position, id)
       let ready = progress.waiting.filter { $0.value.id <= progress.position }
       for ticket in ready.keys { progress.waiting[ticket] = nil }
       return ready.values.map(\.continuation)
     }
     for continuation in woken { continuation.resume() }
-    return page.count
   }
 
   private func finish(_ error: (any Error)?) {

@@ -67,6 +67,11 @@ final class PopoStore: Sendable {
       // First everything that could be refused, then the changes: nothing is left of what is refused.
       var batch: Set<StatePlace> = []
       for event in events {
+        guard event.originatorVersion >= 0 else {
+          throw EventSourcingError(
+            .programming, "A position is 0 or more, not \(event.originatorVersion).", originatorID: event.originatorID,
+            position: event.originatorVersion, topic: event.topic)
+        }
         let place = StatePlace(
           role: partition.role, application: partition.application, originatorID: event.originatorID,
           position: event.originatorVersion)
@@ -86,7 +91,7 @@ final class PopoStore: Sendable {
         let follower = Follower(
           application: partition.application, upstream: tracking.upstream, pipelineID: partition.pipelineID)
         let highest = contents.tracking[follower] ?? 0
-        guard tracking.notificationID > highest else {
+        guard tracking.notificationID > highest, tracking.expectedPosition.map({ $0 == highest }) ?? true else {
           throw EventSourcingError(
             .recordConflict,
             "Notification \(tracking.notificationID) of “\(tracking.upstream)” was processed already; \(highest) is the highest. Nothing was recorded."
