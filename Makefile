@@ -6,12 +6,13 @@ TIME ?= 60
 FORMATTED = Package.swift $(wildcard Sources Tests Benchmarks Examples/Package.swift Examples/Sources \
 	Fuzzing/Package.swift Fuzzing/Sources)
 
-.PHONY: help setup build demo examples test torture coverage fuzz tsan kill-loop format lint clean
+.PHONY: help setup build demo examples test test-optimised torture coverage fuzz tsan kill-loop format lint clean
 
 help:
 	@echo 'make demo      build the command and watch it work'
 	@echo 'make test      run all tests'
 	@echo 'make examples  build the examples and run them'
+	@echo 'make test-optimised  run those crash and damage tests that do more when they are optimised'
 	@echo 'make torture   run the crash and damage tests in full: TIME=60 seconds for each, SEED=number'
 	@echo 'make build     build everything, optimised'
 	@echo 'make coverage  run the tests and report the lines that they reach'
@@ -40,6 +41,9 @@ examples: setup
 
 test: setup
 	$(SWIFT) test
+
+test-optimised: setup
+	@Scripts/torture.sh --short
 
 torture: setup
 	@TIME=$(TIME) SEED="$(SEED)" Scripts/torture.sh

@@ -26,7 +26,7 @@ import Testing
       try #require(paths.contains { $0.hasSuffix(part) && contents[$0]?.isEmpty == false }, "no \(part)")
     }
     var random = SplitMix64(seed: Torture.seed &+ UInt64(test.half))
-    let step = isTorture ? 1 : bits / Torture.count(1500, full: 1)
+    let step = isTorture ? 1 : bits / Torture.count(1500, optimised: 26_000, full: 1)
     var counts = (flips: 0, verified: 0, refused: 0, reported: 0, harmless: 0)
     var first = 0
     for path in paths {

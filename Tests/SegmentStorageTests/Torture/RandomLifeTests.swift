@@ -37,7 +37,7 @@ import Testing
   func followsTheModel(_ test: Case) throws {
     var counts = Counts()
     var round: UInt64 = 0
-    let clock = Torture.Clock(least: Torture.count(25_000, full: 500_000))
+    let clock = Torture.Clock(least: Torture.count(25_000, optimised: 100_000, full: 500_000))
     while clock.goesOn(counts.operations) {
       round += 1
       let seed = Torture.seed &* 1_000_003 &+ test.number &* 1_000_000_007 &+ round

@@ -20,7 +20,7 @@ import Testing
   }
 
   static let cases = Operation.allCases.enumerated().flatMap { index, first in
-    isTorture
+    isTorture || Torture.isOptimised
       ? [
         Case(first: first, isSealed: true, durability: .commit),
         Case(first: first, isSealed: true, durability: .none),
@@ -153,10 +153,12 @@ import Testing
       for code in 0..<(1 << (2 * sectors)) {
         let choice = (0..<sectors).map { SectorOutcome.allCases[code >> (2 * $0) & 3] }
         outcomes.append(.sectors(choice, size: .new))
-        if isTorture { outcomes.append(.sectors(choice, size: .old)) }
+        if isTorture || Torture.isOptimised { outcomes.append(.sectors(choice, size: .old)) }
       }
     } else if sectors > 2 {
-      for number in 0..<UInt64(isTorture ? 24 : 12) { outcomes.append(.random(seed: seed &* 64 &+ number)) }
+      for number in 0..<UInt64(Torture.count(12, optimised: 24, full: 24)) {
+        outcomes.append(.random(seed: seed &* 64 &+ number))
+      }
     }
     return outcomes
   }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// How long the tests of this folder run, and from which seed.
+/// How long the tests of this folder run, and from which seed. Optimised (`make test-optimised`) some do more in the same time.
 ///
 /// | variable | meaning |
 /// |---|---|
@@ -19,8 +19,14 @@ enum Torture {
     getenv(name).flatMap { UInt64(String(cString: $0)) }
   }
 
-  /// The short number in `swift test`, the long one in a full run.
-  static func count(_ short: Int, full: Int) -> Int { isTorture ? full : isQuick ? max(1, short / 10) : short }
+  /// The short number in `swift test`, another when the tests are optimised, the long one in a full run.
+  static func count(_ short: Int, optimised: Int? = nil, full: Int) -> Int {
+    if isTorture { return full }
+    if isQuick { return max(1, short / 10) }
+    return isOptimised ? optimised ?? short : short
+  }
+
+  static let isOptimised = !_isDebugAssertConfiguration()
 
   static let isQuick = getenv("CLOSEROLL_QUICK").map { String(cString: $0) == "1" } ?? false
 
