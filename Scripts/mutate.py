@@ -16,7 +16,7 @@ import sys
 import time
 
 FILTER = (
-    "StateCodecTests|StateDamageTests|VarintTests|FormatRuleTests|ReplayTests|InvariantTests|ReadingDamageTests|SegmentStoreTests|VerifyTests|"
+    "StateCodecTests|StateDamageTests|StateRuleTests|VarintTests|FormatRuleTests|ReplayTests|InvariantTests|ReadingDamageTests|SegmentStoreTests|VerifyTests|"
     "RunTests|oneFlushACommit|aFailedFlushPoisons|"
     "RandomLifeTests|SmallScopeTests|TornSectorTests|BitFlipTests|olderCopies|FingerprintTests|FailingCallTests"
 )

@@ -88,7 +88,7 @@ import Testing
   }
 
   /// A plain state's tag, made from the format's text.
-  private static func checksum(_ blob: [UInt8], _ record: Record) -> [UInt8] {
+  static func checksum(_ blob: [UInt8], _ record: Record) -> [UInt8] {
     func word<T: FixedWidthInteger>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
     var prefixLength = 1
     if blob[0] & 7 == 2 {
