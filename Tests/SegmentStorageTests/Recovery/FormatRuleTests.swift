@@ -1,4 +1,5 @@
 import Sealing
+import StorageTestSupport
 import Testing
 
 @testable import SegmentStorage
@@ -87,5 +88,40 @@ import Testing
     var changed = page
     changed[70] ^= 1
     #expect(throws: SegmentHeader.Defect.checksum) { try parse(changed) }
+  }
+
+  @Test func aFrameHasAnEnd() {
+    func parses(_ length: Int) -> Bool {
+      let header = FrameHeader(
+        type: .commit, frameLength: length, metadataLength: 40, recordCount: 1, sequence: 7, counter: 1, syncedUpTo: 0,
+        previousCRC: 0)
+      let buffer = RawBuffer(capacity: 64)
+      buffer.appendZeros(Format.frameHeaderSize)
+      header.storeAuthenticated(to: buffer.start)
+      _ = FrameHeader.storeChecksums(bodyCRC: 0, to: buffer.start)
+      return FrameHeader(UnsafeRawPointer(buffer.start), suite: .aes256GCM) != nil
+    }
+    #expect(parses(4096) && parses(Format.maximumFrameSize))
+    #expect(!parses(Format.maximumFrameSize + 8) && !parses(Int(UInt32.max) & ~7) && !parses(40))
+  }
+
+  /// The body's checksum is another, and the header's own is right.
+  @Test(arguments: [true, false])
+  func aBodyHasItsChecksum(sealed: Bool) throws {
+    let files = SimulatedFileSystem(seed: 8)
+    let fixture = StoreFixture(files, isSealed: sealed)
+    let store = try fixture.open()
+    let ward = try store.partition(application: "ward")
+    try store.put(ward, 1, 0...3)
+    let last = try #require(store.writer?.builder.offset)
+    try store.put(ward, 1, 4...4)
+    try store.close()
+    let path = "store/" + Segment.fileName(ordinal: 1, generation: 1)
+    var header = Array(try files.contents(of: path)[last..<(last + Format.frameHeaderSize)])
+    header[32] ^= 1
+    let checksum = header.withUnsafeBytes { CRC32C.checksum(UnsafeRawBufferPointer(rebasing: $0[..<36])) }
+    withUnsafeBytes(of: checksum.littleEndian) { header.replaceSubrange(36..<40, with: $0) }
+    try files.overwrite(path, at: last, with: header)
+    #expect(try storageCode { _ = try fixture.open() } == .damaged)
   }
 }
