@@ -42,3 +42,25 @@ public func requireError(
   }
   throw ContractViolation(description: "\(rule()): threw nothing, expected \(code) (\(file):\(line))")
 }
+
+extension Dictionary where Key == String {
+  /// The rule with a name, of a contract's table.
+  func rule(_ name: String) throws -> Value {
+    guard let rule = self[name] else { throw ContractViolation(description: "There is no rule “\(name)”.") }
+    return rule
+  }
+}
+
+/// Runs `body` over a store, and closes the store whatever becomes of it.
+func withStore<Factory: InfrastructureFactory>(
+  _ make: () async throws -> Factory, _ body: (Factory) async throws -> Void
+) async throws {
+  let factory = try await make()
+  do {
+    try await body(factory)
+  } catch {
+    try? await factory.close()
+    throw error
+  }
+  try await factory.close()
+}

@@ -32,15 +32,10 @@ public struct NotificationLogContract<Factory: InfrastructureFactory> {
 
   /// Checks one rule.
   public func check(_ name: String) async throws {
-    guard let rule = Self.table[name] else { throw ContractViolation(description: "There is no rule “\(name)”.") }
-    let factory = try await make()
-    do {
+    let rule = try Self.table.rule(name)
+    try await withStore(make) { factory in
       try await rule(self, try await factory.recordManager(for: RecordPartition(application: "log")))
-    } catch {
-      try? await factory.close()
-      throw error
     }
-    try await factory.close()
   }
 
   private let id = UUID(uuid: (9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9))

@@ -35,15 +35,10 @@ public struct SequenceContract<Factory: InfrastructureFactory> {
 
   /// Checks one rule.
   public func check(_ name: String) async throws {
-    guard let rule = Self.table[name] else { throw ContractViolation(description: "There is no rule “\(name)”.") }
-    let factory = try await make()
-    do {
+    let rule = try Self.table.rule(name)
+    try await withStore(make) { factory in
       try await rule(self, try await SimpleApplication(ApplicationConfiguration(name: "lists"), factory: factory))
-    } catch {
-      try? await factory.close()
-      throw error
     }
-    try await factory.close()
   }
 
   private typealias App = SimpleApplication<Factory>

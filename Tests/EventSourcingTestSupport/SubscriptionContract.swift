@@ -33,15 +33,10 @@ public struct SubscriptionContract<Factory: InfrastructureFactory> {
 
   /// Checks one rule.
   public func check(_ name: String) async throws {
-    guard let rule = Self.table[name] else { throw ContractViolation(description: "There is no rule “\(name)”.") }
-    let factory = try await make()
-    do {
+    let rule = try Self.table.rule(name)
+    try await withStore(make) { factory in
       try await rule(self, factory)
-    } catch {
-      try? await factory.close()
-      throw error
     }
-    try await factory.close()
   }
 
   private func application(_ factory: Factory) async throws -> SimpleApplication<Factory> {

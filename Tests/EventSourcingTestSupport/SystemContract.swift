@@ -42,7 +42,7 @@ public struct SystemContract<Factory: InfrastructureFactory> {
 
   /// Checks one rule.
   public func check(_ name: String) async throws {
-    guard let rule = Self.table[name] else { throw ContractViolation(description: "There is no rule “\(name)”.") }
+    let rule = try Self.table.rule(name)
     try await rule(self)(try await makeStore())
   }
 }
