@@ -4,6 +4,7 @@
   public import Foundation
 #endif
 public import EventSourcing
+import Synchronization
 
 /// What systems hold to, whatever runs them over whatever store. Each rule begins with a new, empty store.
 public struct SystemContract<Factory: InfrastructureFactory> {
@@ -31,6 +32,7 @@ public struct SystemContract<Factory: InfrastructureFactory> {
       "a run goes on where the last one ended": { $0.restart },
       "a failing policy reaches who gave the command": { $0.failingPolicy },
       "a failing policy ends a concurrent run": { $0.failingConcurrently },
+      "a conflict that stays ends a concurrent run": { $0.retriesEnd },
       "a cancelled command leaves what follows to the next": { $0.cancelledCommand },
       "a command of a task that a handler began": { $0.detachedCommand },
       "a policy's cancellation ends a concurrent run": { $0.cancelledByPolicy },
@@ -191,6 +193,43 @@ extension SystemContract {
       throw ContractViolation(description: "Who waits is told")
     } catch is RefusedError {}
     try await runner.close()
+  }
+
+  /// Conflicts and unmet dependencies are tried again as often as the limits say, and then thrown.
+  func retriesEnd(_ open: Opener) async throws {
+    for code in [EventSourcingError.Code.recordConflict, .causalDependencyFailed] {
+      let calls = Mutex(0)
+      let limits = RetryLimits(
+        conflicts: 3, conflictPause: .milliseconds(1), dependencies: 5, dependencyPause: .milliseconds(1))
+      try await requireError(code, "The last error is thrown") {
+        try await limits.run {
+          let count = calls.withLock { calls in
+            calls += 1
+            return calls
+          }
+          if count > 50 { throw ContractViolation(description: "There is no end to it") }
+          throw EventSourcingError(code, "in the way")
+        }
+      }
+      try requireEqual(calls.withLock { $0 }, code == .recordConflict ? 4 : 6, "As often as the limits say")
+    }
+    let system = try System(Orders.self | Conflicts.self)
+    let runner = try await ConcurrentRunner(
+      system, limits: RetryLimits(conflicts: 3, conflictPause: .milliseconds(1)), sharing: try await open())
+    let orders = try runner.application(Orders.self)
+    _ = try await orders.createOrder()
+    try await requireError(.recordConflict, "A conflict that stays ends the run") { try await runner.run() }
+    try await runner.close()
+  }
+}
+
+/// Is always told that somebody was faster.
+struct Conflicts: ProcessDefinition {
+  static let name = "conflicts"
+  static let aggregates: [any Aggregate.Type] = []
+
+  func policy(_ repository: WrappedRepository, _ event: DomainEvent) async throws {
+    throw EventSourcingError(.recordConflict, "in the way")
   }
 }
 
