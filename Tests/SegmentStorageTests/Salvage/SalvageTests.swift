@@ -199,6 +199,34 @@ import Testing
     }
   }
 
+  /// A position that was deleted and given again: the deletion is lost, what came last counts.
+  @Test(arguments: [true, false])
+  func aDeletionIsLost(sealed: Bool) throws {
+    let files = SimulatedFileSystem(seed: 4)
+    var source = try SalvageFixture(sealed: sealed)
+    let fixture = StoreFixture(files, isSealed: sealed)
+    let store = try fixture.open()
+    let ward = try store.partition(application: "ward")
+    try store.put(ward, 1, 0...2)
+    let start = try files.contents(of: "store/" + Segment.fileName(ordinal: 1, generation: 1)).count
+    let commit = store.makeCommit()
+    try commit.deleteRecord(of: ward, originator: originator(1), position: 1)
+    try store.append(commit)
+    try store.put(ward, 1, 1...1, length: 90)
+    try store.close()
+    try files.overwrite("store/" + Segment.fileName(ordinal: 1, generation: 1), at: start, with: [1, 2, 3, 4])
+    source.files = files
+    source.fixture = fixture
+    let report = try source.salvage(files)
+    #expect(!report.isComplete && report.events == 4)
+    var copy = fixture
+    copy.path = "copy"
+    let copied = try copy.open(.read)
+    let states = try copied.states(try copied.partition(application: "ward"), 1)
+    #expect(states == [0: stateBytes(1, 0), 1: stateBytes(1, 1, length: 90), 2: stateBytes(1, 2)])
+    try copied.close()
+  }
+
   @Test func verificationSaysWhatIsLost() throws {
     let source = try SalvageFixture(sealed: true)
     let frames = try source.frames().filter { FrameType(rawValue: $0.frame.type) == .commit }

@@ -1,3 +1,4 @@
+import Sealing
 import StorageTestSupport
 import Testing
 
@@ -93,5 +94,86 @@ import Testing
       try reader.close()
       #expect(store.allContents() == before)
     }
+  }
+
+  /// A root key that came while the reader was open is taken from the key ring when its first epoch is met.
+  @Test func followsOverANewRootKey() throws {
+    let files = SimulatedFileSystem(seed: 3)
+    let fixture = StoreFixture(files)
+    let writer = try fixture.open()
+    try writer.put(try writer.partition(application: "ward"), 1, 0...1)
+    let reader = try fixture.open(.read)
+    let ward = try reader.partition(application: "ward")
+    #expect(try reader.notifications(ward).count == 2)
+    try writer.close()
+    let key = StoreFixture.key.withUnsafeBytes { SecureBytes(copying: $0) }
+    let keyring = try Keyring.open(
+      try files.contents(of: "store/KEYRING"), keyEncryptionKey: key, expectedStoreID: nil)
+    try keyring.addingRootKey().encoded().withUnsafeBytes {
+      try RunWriter.replaceFile($0, name: "KEYRING", directory: "store", fileSystem: files)
+    }
+    let next = try fixture.open(.write)
+    try next.put(try next.partition(application: "ward"), 1, 2...4)
+    #expect(try reader.refresh())
+    #expect(try reader.notifications(ward).map(\.0) == [1, 2, 3, 4, 5])
+    try next.close()
+    try reader.close()
+  }
+
+  /// A finished segment that was damaged before the reader came to it is an error, whatever follows.
+  @Test(arguments: [true, false])
+  func damageInAFinishedSegmentIsTold(sealed: Bool) throws {
+    let files = SimulatedFileSystem(seed: 3)
+    let fixture = StoreFixture(files, isSealed: sealed)
+    let writer = try fixture.open()
+    let partition = try writer.partition(application: "ward")
+    try writer.put(partition, 1, 0...1)
+    let reader = try fixture.open(.read)
+    let ward = try reader.partition(application: "ward")
+    let name = "store/" + Segment.fileName(ordinal: 1, generation: 1)
+    let start = try files.contents(of: name).count
+    try writer.put(partition, 1, 2...3)
+    try writer.put(partition, 1, 4...5)
+    try writer.writer?.exclusively { () throws(StorageError) in try writer.writer?.roll() }
+    try writer.put(partition, 1, 6...7)
+    try files.flipBit(name, byte: start + 60, bit: 3)
+    #expect(try storageCode { _ = try reader.refresh() } == .damaged)
+    #expect(try reader.notifications(ward).count == 2)
+    try writer.close()
+    try reader.close()
+  }
+
+  @Test func waitingForANotificationEnds() async throws {
+    let files = SimulatedFileSystem(seed: 3)
+    let fixture = StoreFixture(files)
+    let writer = try fixture.open()
+    let partition = try writer.partition(application: "ward")
+    let reader = try fixture.open(.read)
+    let ward = try reader.partition(application: "ward")
+    for (head, store, waited) in [(Int64(0), writer, partition), (1, reader, ward)] {
+      try reader.refresh()
+      // By the notification,
+      let task = Task { try await store.waitForNotification(waited, after: head) }
+      try await Task.sleep(for: .milliseconds(20))
+      try writer.put(partition, 1, Int(head)...Int(head))
+      try await task.value
+      #expect(store.lastNotificationID(waited) == head + 1)
+      try await store.waitForNotification(waited, after: head)
+      // and by the end of the task, before and while it waits.
+      let never = Task { try await store.waitForNotification(waited, after: 1000) }
+      try await Task.sleep(for: .milliseconds(20))
+      never.cancel()
+      try await never.value
+      let cancelled = Task {
+        withUnsafeCurrentTask { $0?.cancel() }
+        try await store.waitForNotification(waited, after: 1000)
+      }
+      try await cancelled.value
+    }
+    let last = Task { try await writer.waitForNotification(partition, after: 1000) }
+    try await Task.sleep(for: .milliseconds(20))
+    try writer.close()
+    try await last.value
+    try reader.close()
   }
 }
