@@ -6,7 +6,7 @@ TIME ?= 60
 FORMATTED = Package.swift $(wildcard Sources Tests Benchmarks Examples/Package.swift Examples/Sources \
 	Fuzzing/Package.swift Fuzzing/Sources)
 
-.PHONY: help setup build demo examples test test-optimised torture coverage fuzz tsan kill-loop format lint clean
+.PHONY: help setup build demo examples test test-optimised torture coverage mutations fuzz tsan kill-loop format lint clean
 
 help:
 	@echo 'make demo      build the command and watch it work'
@@ -16,6 +16,7 @@ help:
 	@echo 'make torture   run the crash and damage tests in full: TIME=60 seconds for each, SEED=number'
 	@echo 'make build     build everything, optimised'
 	@echo 'make coverage  run the tests and report the lines that they reach'
+	@echo 'make mutations break one line of the engine at a time and see whether the tests notice'
 	@echo 'make fuzz      feed changed bytes to all that reads bytes, TIME=60 seconds each'
 	@echo 'make tsan      look for data races'
 	@echo 'make kill-loop kill a writer five thousand times'
@@ -51,6 +52,9 @@ torture: setup
 coverage: setup
 	$(SWIFT) test --enable-code-coverage
 	@Scripts/coverage.sh
+
+mutations: setup
+	@Scripts/mutate.py
 
 fuzz: setup
 	@TIME=$(TIME) Scripts/fuzz.sh $(TARGET)

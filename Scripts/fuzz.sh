@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes whatever reads bytes that nobody has checked, with libFuzzer and AddressSanitizer.
 #   TIME=60 Scripts/fuzz.sh [target...]     seconds for each target; without a target, all of them
-# New inputs are kept in Fuzzing/corpus, what fails in Fuzzing/findings.
+# As many targets run at once as there are processors, or JOBS says. New inputs are kept in Fuzzing/corpus, what fails in
+# Fuzzing/findings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 swift=${SWIFT:-swift}
@@ -21,13 +22,22 @@ fuzzer=$("$swift" build --package-path Fuzzing -c release --show-bin-path)/Close
 
 # The backtrace of a crash would start a process that holds on to the output.
 export SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0:${ASAN_OPTIONS:-}
-status=0
-for target in "${targets[@]}"; do
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+# One target; what it prints comes in one piece.
+fuzz() {
+  local target=$1 status=0
   mkdir -p "Fuzzing/corpus/$target" Fuzzing/findings
-  echo "== $target, $time seconds"
   FUZZ_TARGET="$target" "$fuzzer" "Fuzzing/corpus/$target" "Fixtures/fuzz/$target" -max_total_time="$time" \
     -artifact_prefix="Fuzzing/findings/$target-" -rss_limit_mb=2048 -timeout=25 -max_len=65536 -print_final_stats=1 \
-    -verbosity="${VERBOSITY:-0}" || status=1
-done
+    -verbosity="${VERBOSITY:-0}" > "$logs/$target" 2>&1 || status=1
+  { echo "== $target, $time seconds"; cat "$logs/$target"; } 2>&1
+  return "$status"
+}
+export -f fuzz
+export time fuzzer logs
+status=0
+printf '%s\n' "${targets[@]}" | xargs -P "${JOBS:-$(nproc)}" -I{} bash -c 'fuzz {}' || status=1
 [ "$status" -eq 0 ] || echo "Something was found: see Fuzzing/findings." >&2
 exit "$status"

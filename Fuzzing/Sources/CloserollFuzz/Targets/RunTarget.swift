@@ -36,13 +36,14 @@ enum RunTarget {
         _ = try run.directoryEntry(before: entry.frameOffset)
         _ = try run.directoryEntry(partition: entry.partition, id: entry.firstID)
       }
-      _ = try run.allDocuments()
       var found: ContiguousArray<RecordLocation> = []
       for fingerprint in [0, 1, UInt64.max, 0x1234_5678_9ABC_DEF0, UInt64(control[0]) << 56] {
         try run.collect(fingerprint, into: &found)
         require(found.count < 1 << 24, "more records than a run can hold")
       }
-      _ = try RunWriter.originators([.run(run)], state: run.info.state, keys: keys)
+      // What a merge does with it.
+      let documents = try RunWriter.documents([.run(run)])
+      _ = try RunWriter.originators([.run(run)], documents: documents, state: run.info.state, keys: keys)
       try run.verifyPages()
     } catch {
       // Refused.

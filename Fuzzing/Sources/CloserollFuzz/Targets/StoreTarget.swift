@@ -12,10 +12,11 @@ enum StoreTarget {
     guard let store = try? open(files, .create), let ward = try? store.partition(application: "ward") else {
       fatalError("no store")
     }
-    for position in 0..<120 {
+    for position in 0..<36 {
       let commit = store.makeCommit()
-      let state =
-        [UInt8](repeating: UInt8(position), count: 700) + (0..<400).map { UInt8(truncatingIfNeeded: $0 * position) }
+      // In part incompressible, so that few commits fill more than one segment.
+      var random = SplitMix64(seed: UInt64(position))
+      let state = [UInt8](repeating: UInt8(position), count: 700) + (0..<1900).map { _ in UInt8(random.below(256)) }
       state.withUnsafeBytes { state in
         try? commit.add(
           to: ward, originator: OriginatorID(high: UInt64(position % 5), low: 1), position: Int64(position),
