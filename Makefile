@@ -9,21 +9,21 @@ FORMATTED = Package.swift $(wildcard Sources Tests Benchmarks Examples/Package.s
 .PHONY: help setup build demo examples test test-optimised torture coverage mutations fuzz tsan kill-loop format lint clean
 
 help:
-	@echo 'make demo      build the command and watch it work'
-	@echo 'make test      run all tests'
-	@echo 'make examples  build the examples and run them'
+	@echo 'make demo            build the command and watch it work'
+	@echo 'make test            run all tests'
+	@echo 'make examples        build the examples and run them'
 	@echo 'make test-optimised  run those crash and damage tests that do more when they are optimised'
-	@echo 'make torture   run the crash and damage tests in full: TIME=60 seconds for each, SEED=number'
-	@echo 'make build     build everything, optimised'
-	@echo 'make coverage  run the tests and report the lines that they reach'
-	@echo 'make mutations break one line of the engine at a time and see whether the tests notice'
-	@echo 'make fuzz      feed changed bytes to all that reads bytes, TIME=60 seconds each'
-	@echo 'make tsan      look for data races'
-	@echo 'make kill-loop kill a writer five thousand times'
-	@echo 'make format    put the sources into the house style'
-	@echo 'make lint      check that they are in it'
-	@echo 'make setup     install what the build needs'
-	@echo 'make clean     remove what was built'
+	@echo 'make torture         run the crash and damage tests in full: TIME=60 seconds for each, SEED=number'
+	@echo 'make build           build everything, optimised'
+	@echo 'make coverage        run the tests and report the lines that they reach'
+	@echo 'make mutations       break one line of the engine at a time and see whether the tests notice'
+	@echo 'make fuzz            feed changed bytes to all that reads bytes, TIME=60 seconds each'
+	@echo 'make tsan            look for data races'
+	@echo 'make kill-loop       kill a writer five thousand times'
+	@echo 'make format          put the sources into the house style'
+	@echo 'make lint            check that they are in it'
+	@echo 'make setup           install what the build needs'
+	@echo 'make clean           remove what was built'
 
 setup:
 	@Scripts/setup.sh

@@ -6,6 +6,8 @@ import Testing
   /// `CLOSEROLL_FLAT_EVENTS` asks for another number of events.
   static let events = environmentNumber("CLOSEROLL_FLAT_EVENTS", 24_000)
   static let samples = 8
+  /// KiB that the index of one segment takes while it is in memory: some 40 bytes for a record of 80.
+  static let memoryOfAnIndex = max(64 << 10, events) / 2048
 
   struct Sample {
     /// Memory that belongs to no file, in KiB.
@@ -28,7 +30,7 @@ import Testing
   /// One process imports and rolls, one follows and prints; both are looked at while they work.
   @Test func importAndFollow() throws {
     let workspace = try Workspace()
-    let size = max(256 << 10, Self.events * 4)
+    let size = max(64 << 10, Self.events)
     try workspace.run(
       "import", workspace["s"], "--segment-size", "\(size)", input: Victim.lines(1, after: 0, round: 0)[0])
     let writer = Tool.process(
@@ -67,10 +69,12 @@ import Testing
       print(
         "\(name): \(stored) events, \(last.segments) segments, memory \(samples.map(\.memory)) KiB, descriptors "
           + "\(samples.map(\.descriptors))")
-      // With room for what is trained and indexed in the beginning.
-      #expect(last.memory < max(48 << 10, middle.memory + 8 << 10), "\(name): \(samples)")
-      // A segment and its index are a file each.
-      #expect(last.descriptors <= 2 * last.segments + 16, "\(name): \(samples)")
+      // A small store's writer still trains dictionaries after half of it; the active segment's index comes and goes.
+      let room = name == "writer" ? 48 << 10 : 0
+      #expect(last.memory < max(room, middle.memory + 1024 + Self.memoryOfAnIndex), "\(name): \(samples)")
+      // A segment and its index are a file each, of which so many are kept open.
+      #expect(last.descriptors <= min(2 * last.segments, 128) + 16, "\(name): \(samples)")
+      if Self.events > 100_000 { #expect(last.segments > 70) }
     }
   }
 }

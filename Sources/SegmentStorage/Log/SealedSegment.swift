@@ -48,6 +48,13 @@ final class SealedSegment: Sendable {
     return loaded
   }
 
+  /// Replaces the index by the run that the writing process has made of the segment; `false` while there is none.
+  func adoptRun() throws(StorageError) -> Bool {
+    guard let opened = try openRun() else { return false }
+    index.withLock { $0 = opened }
+    return true
+  }
+
   /// Replaces the index by a run that was just written.
   func adopt(_ run: Run) {
     index.withLock { $0 = Index(parts: [.run(run)], info: run.info) }
@@ -185,6 +192,8 @@ final class StoreContext: Sendable {
   let storeID: StoreID
   let isWritable: Bool
   let report: ReportLog
+  /// The files of segments and runs.
+  let files: FilePool
   /// Learns dictionaries from what is stored; `nil` when nobody does.
   let sampler: Sampler?
   private let documentVersion = Atomic<Int64>(0)
@@ -205,6 +214,7 @@ final class StoreContext: Sendable {
     self.storeID = storeID
     self.isWritable = isWritable
     self.report = report
+    files = FilePool(options.fileSystem, capacity: options.openFiles)
   }
 
   func path(_ name: String) -> String { "\(directory)/\(name)" }
@@ -224,7 +234,7 @@ final class StoreContext: Sendable {
   func openRun(_ name: String, of header: SegmentHeader) throws(StorageError) -> Run? {
     let file: any File
     do throws(SystemError) {
-      file = try fileSystem.open(path(name), .read)
+      file = try files.open(path(name), .read)
     } catch {
       if error.isNotFound { return nil }
       throw StorageError(error)
@@ -259,9 +269,11 @@ final class StoreContext: Sendable {
   }
 
   /// Opens a segment's file and checks its header.
-  func openSegment(_ name: String, writable: Bool) throws(StorageError) -> Segment {
+  ///
+  /// - Parameter isPinned: whether its file stays open until ``Segment/unpin()``.
+  func openSegment(_ name: String, writable: Bool, isPinned: Bool = false) throws(StorageError) -> Segment {
     let file = try io { () throws(SystemError) in
-      try fileSystem.open(path(name), writable ? .readWrite : .read)
+      try files.open(path(name), writable ? .readWrite : .read, isPinned: isPinned)
     }
     return try segment(file, name: name)
   }

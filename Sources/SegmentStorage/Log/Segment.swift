@@ -30,6 +30,9 @@ final class Segment: Sendable {
     headerHash = hash
   }
 
+  /// Nothing is written to it any more: its file need not stay open.
+  func unpin() { (file as? PooledFile)?.unpin() }
+
   /// `segment-<ordinal>-<generation>.log`, both padded so that names sort.
   static func fileName(ordinal: UInt64, generation: UInt32) -> String {
     "segment-\(padded(ordinal, 8))-\(padded(UInt64(generation), 4)).log"

@@ -348,7 +348,9 @@ struct StoreOpener {
           "Segment \(UInt64(index) + listing.segments[0].ordinal) is missing. \(StorageError.damageAdvice)",
           file: Segment.fileName(ordinal: UInt64(index) + listing.segments[0].ordinal, generation: 1))
       }
-      chain.append(try context.openSegment(entry.name, writable: isWritable))
+      // Recovery writes to the last one, and the footer of the one before it.
+      let isPinned = isWritable && index + 2 >= listing.segments.count
+      chain.append(try context.openSegment(entry.name, writable: isWritable, isPinned: isPinned))
     }
     if listing.segments[0].ordinal != 1 {
       throw StorageError(
@@ -386,6 +388,7 @@ struct StoreOpener {
         context: context, view: view, writer: nil, follower: follower, lockFile: nil, partitions: partitions,
         openReport: openReport)
     }
+    if outcome.unfinished == nil { outcome.sealed.last?.segment.unpin() }
     let headFile = try io { () throws(SystemError) in try fileSystem.open(path("HEAD"), .create) }
     context.noteDocumentVersion(outcome.info.state.documentVersion)
     let writer = LogWriter(

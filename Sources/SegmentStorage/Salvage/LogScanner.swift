@@ -155,7 +155,7 @@ struct LogScanner {
         suite: context.keys.suite, storeID: context.storeID, ordinal: parsed.ordinal, rootKeyID: 0, firstSequence: 1)
       header.generation = parsed.generation
       let file = try io { () throws(SystemError) in
-        try context.fileSystem.open(context.path(name), .read)
+        try context.files.open(context.path(name), .read)
       }
       return try sealing { () throws(SealingError) in
         try header.encoded().withBytes { (page) throws(SealingError) in

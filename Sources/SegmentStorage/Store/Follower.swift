@@ -11,6 +11,8 @@ final class Follower: @unchecked Sendable {  // every `var` is guarded by `lock`
   private let lock = Monitor()
   private var replayer: LogReplayer
   private var reader: SegmentReader
+  /// Finished segments whose index is still in memory.
+  private var unindexed: [SealedSegment] = []
 
   init(context: StoreContext, view: LogView, replayer: LogReplayer) {
     self.context = context
@@ -71,7 +73,10 @@ final class Follower: @unchecked Sendable {  // every `var` is guarded by `lock`
         limit = head.map { $0.ordinal == ordinal ? $0.end : ($0.ordinal > ordinal ? size : 0) } ?? 0
       }
       if try advance(to: limit, isComplete: next != nil) { isNew = true }
-      guard let next, replayer.info.end == limit else { return isNew }
+      guard let next, replayer.info.end == limit else {
+        if isNew { try adoptRuns() }
+        return isNew
+      }
       try roll(to: next)
       isNew = true
     }
@@ -131,6 +136,19 @@ final class Follower: @unchecked Sendable {  // every `var` is guarded by `lock`
     }
     replayer = fresh
     view.roll(to: segment, sealing: sealed, info: fresh.info, index: index)
+    unindexed.append(sealed)
+  }
+
+  /// The writer makes a run of each segment soon after it has finished it: memory need not hold its index any longer.
+  private func adoptRuns() throws(StorageError) {
+    while let oldest = unindexed.first {
+      unindexed.removeFirst()
+      guard try oldest.adoptRun() else {
+        // Another one's turn, the next time.
+        unindexed.append(oldest)
+        return
+      }
+    }
   }
 }
 

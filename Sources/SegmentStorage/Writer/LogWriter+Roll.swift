@@ -77,7 +77,7 @@ extension StoreContext {
         try file.truncate(to: 0)
         try file.writeFully(buffer.bytes, at: 0)
         try file.synchronizeFully()
-        return file
+        return files.adopt(file, path: path(name), .readWrite, isPinned: true)
       }
       // All that may fail comes before the segment has its name: from then on the one before it has ended.
       segment = try self.segment(file, name: name)
@@ -162,6 +162,7 @@ extension LogWriter {
     }
     let run = try context.writeRun(try pending.sealed.loadIndex(), of: pending.segment, isPartial: false)
     pending.sealed.adopt(run)
+    pending.segment.unpin()
     monitor.withLock { unfinished = nil }
     removePartialRuns(of: pending.segment.header.ordinal, except: nil)
   }

@@ -67,6 +67,8 @@ import Testing
     fixture.options.alignmentExponent = test.ownSectors ? 9 : 3
     fixture.options.trainsDictionary = seed % 3 == 0
     fixture.options.writesZerosAhead = seed % 2 == 0
+    // Files are closed and opened again all the time, or never.
+    fixture.options.openFiles = seed % 5 < 2 ? 2 : 128
     let life = Life(files, fixture)
     var plan = LifePlan(seed: seed)
     var random = SplitMix64(seed: ~seed)
