@@ -16,7 +16,8 @@ public enum Durability: Sendable, Equatable {
 public enum ReadMode: Sendable {
   /// Segments are mapped. Fastest; a device error or a file cut from outside ends the process (`SIGBUS`).
   case mapped
-  /// Segments are read by `pread`: errors of the device are errors of the call. A record costs some 600 ns more.
+  /// Segments are read by `pread`: errors of the device are errors of the call. A record costs some 600 ns more,
+  /// and the pages of the index that were read stay in memory.
   case pread
 }
 

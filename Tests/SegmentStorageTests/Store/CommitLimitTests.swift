@@ -75,7 +75,8 @@ import Testing
       try commit.track(ward, upstream: "upstream", pipeline: UInt32(number), notificationID: 1)
     }
     #expect(
-      try storageCode { try commit.track(ward, upstream: "upstream", pipeline: 0, notificationID: 1) } == .limitExceeded)
+      try storageCode { try commit.track(ward, upstream: "upstream", pipeline: 0, notificationID: 1) } == .limitExceeded
+    )
     #expect(
       try storageCode { try commit.track(ward, upstream: "upstream", pipeline: 1, notificationID: 2) }
         == .limitExceeded)

@@ -145,7 +145,9 @@ struct LifeState {
         "\(key): last ID \(partition.lastNotificationID), expected \(heads[key] ?? 0)")
     }
     for (key, head) in heads {
-      try part { try checkNotifications(store, key, head, after: isThorough ? 0 : max(0, head - Self.quickNotifications)) }
+      try part {
+        try checkNotifications(store, key, head, after: isThorough ? 0 : max(0, head - Self.quickNotifications))
+      }
     }
     let tracked = store.view.lock.withLock { store.view.state.tracking.count }
     try require(tracked == tracking.count, "\(tracked) tracking positions, expected \(tracking.count)")
