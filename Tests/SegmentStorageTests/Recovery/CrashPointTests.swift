@@ -128,7 +128,7 @@ import Testing
     let operations = whole.operationCount
     #expect(try whole.contentsOfDirectory("store").filter { Segment.parse(fileName: $0) != nil }.count > 1)
     var states = 0
-    for operation in 0...operations {
+    for operation in stride(from: 0, through: operations, by: Torture.isQuick ? 3 : 1) {
       let files = SimulatedFileSystem(seed: 5)
       files.isTracing = false
       files.sharedSectorsAtRisk = test.sharedSectorsAtRisk
