@@ -6,7 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = --short ]; then
-  filter="TornTailTests|BitFlipTests|RandomLifeTests|SmallScopeTests"
+  filter="TornTailTests|BitFlipTests|RandomLifeTests|SmallScopeTests|FlatMemoryTests"
+  export CLOSEROLL_FLAT_EVENTS=1000000
 else
   filter="${1:-TornTailTests|TornSectorTests|BitFlipTests|MisplacementTests|CrashPointTests|KeyringCrashTests|FingerprintTests|FailingCallTests|RandomLifeTests|SmallScopeTests|NonceTests|CanaryTests|FullDiskTests}"
   export CLOSEROLL_TORTURE=1

@@ -53,6 +53,10 @@ final class FilePool: Sendable {
         state.slots.append(slot)
         return nil
       }
+      if let free = state.slots.firstIndex(where: { $0.file == nil }) {
+        state.slots[free] = slot
+        return nil
+      }
       // In the second round every file was passed once.
       for _ in 0...2 * capacity {
         let place = state.hand

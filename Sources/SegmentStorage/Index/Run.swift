@@ -11,7 +11,8 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
     var what: String
   }
 
-  let file: any File
+  /// Where pages are read from; `nil` when they are mapped.
+  private let file: (any File)?
   let name: String
   let keys: IndexKeys
   let info: SegmentInfo
@@ -95,7 +96,7 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
         infoLength <= (pageCount - infoPage) * RunFormat.payload
       else { throw Damage(what: "its header holds numbers that cannot be") }
       checked = ContiguousArray(repeating: 0, count: (pageCount + 63) / 64)
-      self.file = file
+      self.file = map == nil ? file : nil
       self.name = name
       self.keys = keys
       mapping = map
@@ -154,7 +155,7 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
     var content = [UInt8](repeating: 0, count: Format.pageSize)
     let got = try io { () throws(SystemError) in
       try content.withMutableBytes { (bytes) throws(SystemError) in
-        try file.readFully(into: bytes, at: UInt64(number * Format.pageSize))
+        try file?.readFully(into: bytes, at: UInt64(number * Format.pageSize)) ?? 0
       }
     }
     guard got == Format.pageSize else { throw damage("page \(number) is cut off") }

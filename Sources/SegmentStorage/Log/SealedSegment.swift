@@ -234,7 +234,9 @@ final class StoreContext: Sendable {
   func openRun(_ name: String, of header: SegmentHeader) throws(StorageError) -> Run? {
     let file: any File
     do throws(SystemError) {
-      file = try files.open(path(name), .read)
+      // The writer removes a partial run when the segment is finished: it could not be opened again.
+      let isPartial = RunFormat.parse(fileName: name)?.partialEnd != nil
+      file = isPartial ? try fileSystem.open(path(name), .read) : try files.open(path(name), .read)
     } catch {
       if error.isNotFound { return nil }
       throw StorageError(error)

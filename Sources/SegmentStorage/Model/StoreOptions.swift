@@ -51,8 +51,8 @@ public struct StoreOptions: Sendable {
   public var segmentSize: UInt64 = 64 << 20
   /// Bytes of the active segment after which its index is written to a run. Default 16 MiB.
   public var runInterval: UInt64 = 16 << 20
-  /// Files of finished segments and of runs that are kept open at most; one that is read and was closed is opened again.
-  /// A mapped segment is read without its file. Default 128.
+  /// Files of finished segments and of their indexes that are kept open at most; one that is read and was closed is opened
+  /// again. What is mapped is read without its file. Default 128.
   public var openFiles = 128
   /// Frames are aligned to two to this power. Default 3; 9 or 12 for devices whose writes may harm neighbouring bytes.
   public var alignmentExponent: UInt8 = 3
