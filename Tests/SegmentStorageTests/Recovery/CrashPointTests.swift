@@ -128,7 +128,7 @@ import Testing
     let operations = whole.operationCount
     #expect(try whole.contentsOfDirectory("store").filter { Segment.parse(fileName: $0) != nil }.count > 1)
     var states = 0
-    for operation in stride(from: 0, through: operations, by: Torture.isQuick ? 3 : 1) {
+    for operation in stride(from: 0, through: operations, by: Torture.isQuick ? 7 : 1) {
       let files = SimulatedFileSystem(seed: 5)
       files.isTracing = false
       files.sharedSectorsAtRisk = test.sharedSectorsAtRisk
@@ -144,7 +144,7 @@ import Testing
         states += 1
       }
       // Recovery is interrupted by another crash.
-      guard operation % (isTorture ? 1 : 5) == 0 else { continue }
+      guard operation % (isTorture || Torture.isQuick ? 1 : 5) == 0 else { continue }
       for second in 0..<(isTorture ? 12 : 4) {
         let again = files.crashed(.random(seed: UInt64(operation)))
         again.crashAfter(operation: second)

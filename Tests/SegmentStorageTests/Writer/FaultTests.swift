@@ -29,7 +29,7 @@ import Testing
     try CrashPointTests.live(CrashPointTests.fixture(test, whole), &unused)
     let (name, make) = Self.faults[kind]
     var states = 0
-    for call in stride(from: 1, through: whole.callCount, by: isTorture ? 1 : 7) {
+    for call in stride(from: 1, through: whole.callCount, by: isTorture ? 1 : Torture.isQuick ? 41 : 7) {
       let files = SimulatedFileSystem(seed: 6)
       files.isTracing = false
       files.inject(make(call, isPermanent))
