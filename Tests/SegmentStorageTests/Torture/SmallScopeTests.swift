@@ -25,7 +25,7 @@ import Testing
         Case(first: first, isSealed: true, durability: .commit),
         Case(first: first, isSealed: true, durability: .none),
         Case(first: first, isSealed: false, durability: .commit),
-      ]
+      ] + (isTorture ? [Case(first: first, isSealed: false, durability: .none)] : [])
       // In turn sealed and plain, flushed and not.
       : [Case(first: first, isSealed: index % 2 == 0, durability: index % 3 == 1 ? .none : .commit)]
   }
