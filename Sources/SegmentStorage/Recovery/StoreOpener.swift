@@ -128,10 +128,7 @@ struct StoreOpener {
       _ = try sealing { () throws(SealingError) in try provider.keyEncryptionKey() }
     }
     if listing == nil {
-      try io { () throws(SystemError) in
-        try fileSystem.createDirectory(directory)
-        try fileSystem.synchronizeDirectory(parentDirectory)
-      }
+      try io { () throws(SystemError) in try fileSystem.createDirectory(directory) }
     }
     var lockFile: (any File)?
     if isWritable {
@@ -139,6 +136,10 @@ struct StoreOpener {
       // What was there may have changed before the lock was had.
       listing = try list()
       if let listing, !listing.segments.isEmpty || listing.hasKeyring { keyring = try openKeyring(listing) }
+      if listing?.segments.isEmpty == true {
+        // Whoever made the directory may have failed, or died, before its name was durable: everything in it hangs on that.
+        try io { () throws(SystemError) in try fileSystem.synchronizeDirectory(parentDirectory) }
+      }
     }
     guard let listing else { throw StorageError(.notFound, "There is no store at \(directory).") }
     do throws(StorageError) {
@@ -399,13 +400,14 @@ struct StoreOpener {
       writer?.requestMaintenance(.train)
     }
     if outcome.head == nil || openReport.cut != nil || openReport.rewritten > 0 {
-      writer.settleHead(writer.written)
+      // First the names, then the head: if this fails, the next open has to find that it was not done.
       do throws(SystemError) {
         try fileSystem.synchronizeDirectory(directory)
       } catch {
         writer.abandon()
         throw StorageError(error)
       }
+      writer.settleHead(writer.written)
     }
     return SegmentStore(
       context: context, view: view, writer: writer, follower: nil, lockFile: lockFile, partitions: partitions,

@@ -298,8 +298,10 @@ struct TailRecovery {
 
   private func makeQuarantine() throws(StorageError) {
     try io { () throws(SystemError) in
-      guard try fileSystem.kind(of: context.path("quarantine")) == nil else { return }
-      try fileSystem.createDirectory(context.path("quarantine"))
+      if try fileSystem.kind(of: context.path("quarantine")) == nil {
+        try fileSystem.createDirectory(context.path("quarantine"))
+      }
+      // Also if it is there: who made it may have come no further.
       try fileSystem.synchronizeDirectory(context.directory)
     }
   }
