@@ -22,7 +22,7 @@ COPY = ".build-mutations"
 
 # What is asked first, and what is asked when that noticed nothing.
 STAGES = [
-    "SealingTests|FormatRuleTests|ReplayTests|InvariantTests|ReadingDamageTests|SegmentStoreTests|VerifyTests|RunTests|"
+    "SealingTests|FormatRuleTests|ProofTests|ReplayTests|InvariantTests|ReadingDamageTests|SegmentStoreTests|VerifyTests|RunTests|"
     "oneFlushACommit|aFailedFlushPoisons|RandomLifeTests|SmallScopeTests|TornSectorTests|olderCopies|FingerprintTests",
     "TornTailTests|DamageTests|CrashPointTests|FaultTests|FollowerTests|DeletionAndDocumentTests|GroupCommitTests|"
     "CommitLimitTests|GoldenStoreTests|ExpectedHeadTests",

@@ -1,0 +1,60 @@
+import StorageTestSupport
+import Testing
+
+@testable import SegmentStorage
+
+/// What recovery takes for durable when `HEAD` is gone: what a later frame says had been flushed when it was written.
+@Suite struct ProofTests {
+  static let path = "store/" + Segment.fileName(ordinal: 1, generation: 1)
+
+  /// Five flushed commits, each of which says that the one before it is durable, without `HEAD`; and where each ends.
+  private static func store(sealed: Bool) throws -> (files: SimulatedFileSystem, fixture: StoreFixture, ends: [Int]) {
+    let files = SimulatedFileSystem(seed: 8)
+    let fixture = StoreFixture(files, isSealed: sealed)
+    let store = try fixture.open()
+    let ward = try store.partition(application: "ward")
+    var ends: [Int] = []
+    for position in 0..<5 {
+      try store.put(ward, 1, position...position)
+      ends.append(try #require(store.writer?.builder.offset))
+    }
+    files.powerOff()
+    let left = files.crashed(.allLost)
+    try left.deleteFile("store/HEAD")
+    return (left, fixture.over(left), ends)
+  }
+
+  @Test(arguments: [true, false])
+  func damageThatALaterFrameProvesIsDamage(sealed: Bool) throws {
+    let (files, fixture, ends) = try Self.store(sealed: sealed)
+    for number in 1...3 {
+      let damaged = files.clone()
+      try damaged.flipBit(Self.path, byte: (ends[number - 1] + ends[number]) / 2, bit: 2)
+      let before = damaged.allContents()
+      for access in [StoreAccess.write, .read] {
+        #expect(try storageCode { _ = try fixture.over(damaged).open(access) } == .damaged, "commit \(number)")
+      }
+      #expect(damaged.allContents() == before)
+    }
+  }
+
+  @Test(arguments: [true, false])
+  func damageThatNothingProvesIsATornTail(sealed: Bool) throws {
+    let (files, fixture, ends) = try Self.store(sealed: sealed)
+    try files.flipBit(Self.path, byte: (ends[3] + ends[4]) / 2, bit: 2)
+    let store = try fixture.open(.write)
+    #expect(store.openReport.cut?.offset == UInt64(ends[3]))
+    #expect(try store.states(try store.partition(application: "ward"), 1).keys.sorted() == [0, 1, 2, 3])
+    try store.close()
+  }
+
+  /// What may be in the page cache alone is written again, and nothing else.
+  @Test(arguments: [true, false])
+  func onlyWhatNothingProvesIsWrittenAgain(sealed: Bool) throws {
+    let (_, fixture, ends) = try Self.store(sealed: sealed)
+    let store = try fixture.open(.write)
+    #expect(store.openReport.cut == nil)
+    #expect(store.openReport.rewritten == UInt64(ends[4] - ends[3]))
+    try store.close()
+  }
+}
