@@ -9,7 +9,7 @@ if [ "${1:-}" = --short ]; then
   filter="TornTailTests|BitFlipTests|RandomLifeTests|SmallScopeTests|FlatMemoryTests"
   export CLOSEROLL_FLAT_EVENTS=1000000
 else
-  filter="${1:-TornTailTests|TornSectorTests|BitFlipTests|MisplacementTests|CrashPointTests|KeyringCrashTests|FingerprintTests|FailingCallTests|RandomLifeTests|SmallScopeTests|NonceTests|CanaryTests|FullDiskTests}"
+  filter="${1:-TornTailTests|TornSectorTests|BitFlipTests|MisplacementTests|CrashPointTests|KeyringCrashTests|FingerprintTests|InterruptedOpenTests|FailingCallTests|RandomLifeTests|SmallScopeTests|NonceTests|CanaryTests|FullDiskTests}"
   export CLOSEROLL_TORTURE=1
   export CLOSEROLL_TORTURE_SECONDS="${TIME:-60}"
 fi
