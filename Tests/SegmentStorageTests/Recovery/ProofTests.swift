@@ -44,6 +44,8 @@ import Testing
     try files.flipBit(Self.path, byte: (ends[3] + ends[4]) / 2, bit: 2)
     let store = try fixture.open(.write)
     #expect(store.openReport.cut?.offset == UInt64(ends[3]))
+    // At once, not at the close that may not come.
+    #expect(try files.contents(of: Self.path).count == ends[3])
     #expect(try store.states(try store.partition(application: "ward"), 1).keys.sorted() == [0, 1, 2, 3])
     try store.close()
   }
