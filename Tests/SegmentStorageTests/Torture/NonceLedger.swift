@@ -30,7 +30,7 @@ final class NonceLedger: Sendable {
     var epochs: [String: [UInt32: UInt64]] = [:]
   }
 
-  private let entries = Mutex(Entries())
+  private let entries = Synchronization.Mutex(Entries())
 
   var sealCount: Int { entries.withLock { $0.seals.count } }
   var repeats: [String] { entries.withLock { $0.repeats } }
@@ -78,8 +78,8 @@ final class NonceLedger: Sendable {
 
   /// A directory's epochs and the lock that guards them.
   final class Guardian: Sendable {
-    let value: Mutex<Directory>
-    init(_ directory: Directory) { value = Mutex(directory) }
+    let value: Synchronization.Mutex<Directory>
+    init(_ directory: Directory) { value = Synchronization.Mutex(directory) }
   }
 
   private func segment(_ path: String, _ offset: UInt64, _ bytes: [UInt8], _ directory: Guardian) {
