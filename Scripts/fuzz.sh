@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes whatever reads bytes that nobody has checked, with libFuzzer and AddressSanitizer.
 #   TIME=60 Scripts/fuzz.sh [target...]     seconds for each target; without a target, all of them
+# SEED: where random numbers start; without, it is another each time.
 # As many targets run at once as there are processors, or JOBS says. New inputs are kept in Fuzzing/corpus, what fails in
 # Fuzzing/findings.
 set -euo pipefail
@@ -30,7 +31,7 @@ fuzz() {
   local target=$1 status=0
   mkdir -p "Fuzzing/corpus/$target" Fuzzing/findings
   FUZZ_TARGET="$target" "$fuzzer" "Fuzzing/corpus/$target" "Fixtures/fuzz/$target" -max_total_time="$time" \
-    -artifact_prefix="Fuzzing/findings/$target-" -rss_limit_mb=2048 -timeout=25 -max_len=65536 -print_final_stats=1 \
+    -seed="${SEED:-0}" -artifact_prefix="Fuzzing/findings/$target-" -rss_limit_mb=2048 -timeout=25 -max_len=65536 -print_final_stats=1 \
     -verbosity="${VERBOSITY:-0}" > "$logs/$target" 2>&1 || status=1
   { echo "== $target, $time seconds"; cat "$logs/$target"; } 2>&1
   return "$status"
