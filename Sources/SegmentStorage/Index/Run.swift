@@ -5,7 +5,7 @@ private import Synchronization
 ///
 /// Thread-safe. A page is checked against its MAC when it is first used; one that fails throws ``Damage``, and is never
 /// taken for an absence.
-final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the rest is immutable
+final class Run: Sendable {
   /// A page, or the header, does not verify.
   struct Damage: Error {
     var what: String
@@ -31,11 +31,10 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
   private let documentCount: Int
   private let filterPage: Int
   private let filterBlocks: Int
-  private let lock = Mutex<Void>(())
   /// One bit a page: its MAC was checked. Grows with the run by a 32,768th of its size.
-  private var checked: ContiguousArray<UInt64>
+  private let checked: Mutex<ContiguousArray<UInt64>>
   /// The pages read so far where there is no mapping.
-  private var pages: [Int: StableBytes] = [:]
+  private let pages = Mutex<[Int: StableBytes]>([:])
 
   /// Opens a run and checks its header and its info.
   init(file: any File, name: String, header segment: SegmentHeader, keys: IndexKeys, maps: Bool)
@@ -95,7 +94,7 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
         filterBlocks <= (infoPage - filterPage) * RunFormat.filterBlocksPerPage,
         infoLength <= (pageCount - infoPage) * RunFormat.payload
       else { throw Damage(what: "its header holds numbers that cannot be") }
-      checked = ContiguousArray(repeating: 0, count: (pageCount + 63) / 64)
+      checked = Mutex(ContiguousArray(repeating: 0, count: (pageCount + 63) / 64))
       self.file = map == nil ? file : nil
       self.name = name
       self.keys = keys
@@ -137,19 +136,19 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
     StorageError(.damaged, "A run of the index is damaged: \(what).", file: name)
   }
 
-  /// A page's 4,088 bytes, checked.
-  private func page(_ number: Int) throws(StorageError) -> UnsafeRawBufferPointer {
+  /// A page's 4,088 bytes, checked; valid as long as the run.
+  func page(_ number: Int) throws(StorageError) -> UnsafeRawBufferPointer {
     guard number > 0, number < pageCount else { throw damage("page \(number) is not there") }
     if let mapping {
       let start = mapping.start + number * Format.pageSize
-      let isChecked = lock.withLock { _ in checked[number >> 6] & (1 << UInt64(number & 63)) != 0 }
+      let isChecked = checked.withLock { $0[number >> 6] & (1 << UInt64(number & 63)) != 0 }
       if !isChecked {
         try check(UnsafeRawBufferPointer(start: start, count: Format.pageSize), number)
-        lock.withLock { _ in checked[number >> 6] |= 1 << UInt64(number & 63) }
+        checked.withLock { $0[number >> 6] |= 1 << UInt64(number & 63) }
       }
       return UnsafeRawBufferPointer(start: start, count: RunFormat.payload)
     }
-    if let known = lock.withLock({ _ in pages[number] }) {
+    if let known = pages.withLock({ $0[number] }) {
       return UnsafeRawBufferPointer(rebasing: known.bytes[..<RunFormat.payload])
     }
     var content = [UInt8](repeating: 0, count: Format.pageSize)
@@ -159,9 +158,14 @@ final class Run: @unchecked Sendable {  // `pages` is guarded by `lock`; the res
       }
     }
     guard got == Format.pageSize else { throw damage("page \(number) is cut off") }
-    let stable = StableBytes(content)
-    try check(stable.bytes, number)
-    lock.withLock { _ in pages[number] = stable }
+    let read = StableBytes(content)
+    try check(read.bytes, number)
+    // Another thread may have read the same page, and uses it: the first one stays as long as the run.
+    let stable = pages.withLock { pages -> StableBytes in
+      if let first = pages[number] { return first }
+      pages[number] = read
+      return read
+    }
     return UnsafeRawBufferPointer(rebasing: stable.bytes[..<RunFormat.payload])
   }
 

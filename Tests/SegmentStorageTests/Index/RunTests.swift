@@ -1,4 +1,6 @@
+import Glibc
 import StorageTestSupport
+import Synchronization
 import Testing
 
 @testable import SegmentStorage
@@ -85,4 +87,58 @@ import Testing
     _ = try version.withUnsafeMutableBytes { try mended.readFully(into: $0, at: 8) }
     #expect(version == [2, 0])
   }
+
+  /// Two threads that read one page at the same time get the same bytes: what one of them holds is not let go by the other.
+  @Test func twoThreadsReadOnePage() throws {
+    let files = SimulatedFileSystem(seed: 1)
+    let (store, _) = try Self.store(30_000, on: files)
+    defer { try? store.close() }
+    let segment = try #require(store.view.sealed.first).segment
+    let name = RunFormat.fileName(ordinal: segment.header.ordinal, partialEnd: nil)
+    let run = try Run(
+      file: MeetingFile(try files.open("store/\(name)", .read), offset: UInt64(Format.pageSize)), name: name,
+      header: segment.header, keys: store.context.keys.index, maps: false)
+    let found = Atomic<Int>(0)
+    /// Two equal addresses leave 0.
+    let difference = Atomic<UInt>(0)
+    let threads = (0..<2).map { _ in
+      EngineThread {
+        guard let place = try? run.page(1).baseAddress else { return }
+        found.add(1, ordering: .acquiringAndReleasing)
+        difference.bitwiseXor(UInt(bitPattern: place), ordering: .acquiringAndReleasing)
+      }
+    }
+    for thread in threads { thread.join() }
+    #expect(found.load(ordering: .acquiring) == 2 && difference.load(ordering: .acquiring) == 0)
+  }
+}
+
+/// A file whose reads of one page wait until two threads are at it.
+private final class MeetingFile: File {
+  private let base: any File
+  private let offset: UInt64
+  private let arrived = Atomic<Int>(0)
+
+  init(_ base: any File, offset: UInt64) {
+    self.base = base
+    self.offset = offset
+  }
+
+  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(SystemError) -> Int {
+    if offset == self.offset {
+      arrived.add(1, ordering: .acquiringAndReleasing)
+      for _ in 0..<5000 where arrived.load(ordering: .acquiring) < 2 { usleep(1000) }
+    }
+    return try base.read(into: buffer, at: offset)
+  }
+  func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(SystemError) -> Int {
+    try base.write(buffer, at: offset)
+  }
+  func synchronize() throws(SystemError) { try base.synchronize() }
+  func truncate(to size: UInt64) throws(SystemError) { try base.truncate(to: size) }
+  func size() throws(SystemError) -> UInt64 { try base.size() }
+  func tryLock() throws(SystemError) -> Bool { try base.tryLock() }
+  func isLockedByAnother() throws(SystemError) -> Bool { try base.isLockedByAnother() }
+  func map(length: Int) throws(SystemError) -> (any MappedFile)? { nil }
+  func close() throws(SystemError) { try base.close() }
 }
