@@ -59,4 +59,22 @@ import Testing
     #expect(store.openReport.rewritten == UInt64(ends[4] - ends[3]))
     try store.close()
   }
+
+  /// Two copies of a store went on, each with a commit of the same length: the head of one does not prove the other's.
+  @Test(arguments: [true, false])
+  func theHeadOfAnotherHistoryIsNoProof(sealed: Bool) throws {
+    let (files, fixture, _) = try Self.store(sealed: sealed)
+    try fixture.open(.write).close()
+    let other = files.clone()
+    for (files, number) in [(files, 2), (other, 3)] {
+      let store = try fixture.over(files).open(.write)
+      try store.put(try store.partition(application: "ward"), number, 0...0)
+      try store.close()
+    }
+    #expect(try files.contents(of: Self.path).count == other.contents(of: Self.path).count)
+    try files.setContents(of: "store/HEAD", to: try other.contents(of: "store/HEAD"))
+    let before = files.allContents()
+    #expect(try storageCode { _ = try fixture.open(.write) } == .olderThanHead)
+    #expect(files.allContents() == before)
+  }
 }
