@@ -77,4 +77,40 @@ import Testing
     #expect(try storageCode { _ = try fixture.open(.write) } == .olderThanHead)
     #expect(files.allContents() == before)
   }
+
+  /// A thread that comes late does not put the head back.
+  @Test func theHeadNeverGoesBack() throws {
+    let files = SimulatedFileSystem(seed: 8)
+    let store = try StoreFixture(files).open()
+    let ward = try store.partition(application: "ward")
+    let writer = try #require(store.writer)
+    try store.put(ward, 1, 0...0)
+    let early = writer.written
+    try store.put(ward, 1, 1...1)
+    let late = writer.written
+    writer.settleHead(late)
+    writer.settleHead(early)
+    let head = try HeadMark.read(try files.open("store/HEAD", .read))
+    #expect(head?.nextSequence == late.nextSequence && head?.end == late.end)
+    try store.close()
+  }
+
+  /// What was prepared behind the log is taken away when the store is closed.
+  @Test func aClosedStoreEndsWithItsLog() throws {
+    let directory = try TemporaryDirectory()
+    var fixture = StoreFixture(LinuxFileSystem(), path: "\(directory.path)/store")
+    fixture.options.hasMaintenanceThread = true
+    fixture.options.writesZerosAhead = true
+    let store = try fixture.open()
+    let ward = try store.partition(application: "ward")
+    let segment = try LinuxFileSystem().open("\(directory.path)/" + Self.path, .read)
+    let writer = try #require(store.writer)
+    for position in 0..<1000 {
+      try store.put(ward, 1, position...position)
+      if try segment.size() >= UInt64(writer.builder.offset) + 32 << 10 { break }
+    }
+    #expect(try segment.size() > UInt64(writer.builder.offset))
+    try store.close()
+    #expect(try segment.size() == UInt64(writer.builder.offset))
+  }
 }

@@ -132,6 +132,19 @@ extension SegmentStore {
     }
   }
 
+  @Test func oneRecordIsDeletedOnceInACommit() throws {
+    let store = try StoreFixture(SimulatedFileSystem(seed: 5)).open()
+    let ward = try store.partition(application: "ward")
+    try store.put(ward, 1, 0...2)
+    let commit = store.makeCommit()
+    for _ in 0..<2 { try commit.deleteRecord(of: ward, originator: originator(1), position: 1) }
+    #expect(try storageCode { try store.append(commit) } == .recordNotFound)
+    #expect(try store.states(ward, 1).count == 3)
+    try store.delete(ward, 1, 1)
+    #expect(try store.states(ward, 1).count == 2)
+    try store.close()
+  }
+
   @Test func findsThePlaceOfANotification() throws {
     let fixture = Self.fixture(9)
     let store = try fixture.open()
