@@ -74,7 +74,7 @@ final class Follower: @unchecked Sendable {  // every `var` is guarded by `lock`
       }
       if try advance(to: limit, isComplete: next != nil) { isNew = true }
       guard let next, replayer.info.end == limit else {
-        if isNew { try adoptRuns() }
+        if isNew { adoptRuns() }
         return isNew
       }
       try roll(to: next)
@@ -139,11 +139,12 @@ final class Follower: @unchecked Sendable {  // every `var` is guarded by `lock`
     unindexed.append(sealed)
   }
 
-  /// The writer makes a run of each segment soon after it has finished it: memory need not hold its index any longer.
-  private func adoptRuns() throws(StorageError) {
+  /// The writer makes a run of each segment soon after it has finished it: memory need not hold its index any longer. Without
+  /// a run that can be read, the index in memory serves on.
+  private func adoptRuns() {
     while let oldest = unindexed.first {
       unindexed.removeFirst()
-      guard try oldest.adoptRun() else {
+      guard (try? oldest.adoptRun()) == true else {
         // Another one's turn, the next time.
         unindexed.append(oldest)
         return
