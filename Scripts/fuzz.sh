@@ -31,9 +31,9 @@ fuzz() {
   local target=$1 status=0
   mkdir -p "Fuzzing/corpus/$target" Fuzzing/findings
   FUZZ_TARGET="$target" "$fuzzer" "Fuzzing/corpus/$target" "Fixtures/fuzz/$target" -max_total_time="$time" \
-    -seed="${SEED:-0}" -artifact_prefix="Fuzzing/findings/$target-" -rss_limit_mb=2048 -timeout=25 -max_len=65536 -print_final_stats=1 \
-    -verbosity="${VERBOSITY:-0}" > "$logs/$target" 2>&1 || status=1
-  { echo "== $target, $time seconds"; cat "$logs/$target"; } 2>&1
+    -seed="${SEED:-0}" -artifact_prefix="Fuzzing/findings/$target-" -rss_limit_mb=2048 -timeout=25 -max_len=65536 \
+    -print_final_stats=1 -verbosity="${VERBOSITY:-0}" > "$logs/$target" 2>&1 || status=1
+  printf '== %s, %s seconds\n%s\n' "$target" "$time" "$(cat "$logs/$target")"
   return "$status"
 }
 export -f fuzz

@@ -22,9 +22,9 @@ COPY = ".build-mutations"
 
 # What is asked first, and what is asked when that noticed nothing.
 STAGES = [
-    "SealingTests|FormatRuleTests|ProofTests|DeletionAndDocumentTests|CommitLimitTests|ReplayTests|InvariantTests|ReadingDamageTests|SegmentStoreTests|VerifyTests|RunTests|"
-    "oneFlushACommit|aFailedFlushPoisons|RandomLifeTests|SmallScopeTests|TornSectorTests|olderCopies|FingerprintTests",
-    "TornTailTests|DamageTests|CrashPointTests|FaultTests|FollowerTests|GroupCommitTests|GoldenStoreTests|ExpectedHeadTests",
+    "SealingTests|FormatRuleTests|ProofTests|FilePoolTests|DeletionAndDocumentTests|CommitLimitTests|ReplayTests|"
+    "InvariantTests|ReadingDamageTests|SegmentStoreTests|VerifyTests|RunTests|oneFlushACommit|aFailedFlushPoisons|RandomLifeTests|SmallScopeTests|TornSectorTests|olderCopies|FingerprintTests",
+    "InterruptedOpenTests|TornTailTests|DamageTests|CrashPointTests|FaultTests|FollowerTests|GroupCommitTests|GoldenStoreTests|ExpectedHeadTests",
     "SealingTests|SegmentStorageTests",
 ]
 
@@ -124,6 +124,11 @@ MUTATIONS = [
     (E + "Store/Follower.swift", "guard error.code == .keyUnavailable else { throw error }", "guard error.code == .locked else { throw error }"),
     (E + "Store/Follower.swift", "guard isComplete else { break walk }\n        throw", "guard !isComplete else { break walk }\n        throw"),
     (E + "Store/Follower.swift", "limit = Int(next.header.previousEnd)", "limit = size"),
+    (E + "Store/Follower.swift", "if isNew { adoptRuns() }", ""),
+    # Files, names and pages.
+    (E + "FileSystem/FilePool.swift", "    evicted?.letGo()\n", "    _ = evicted\n"),
+    (E + "Recovery/StoreOpener.swift", "if listing?.segments.isEmpty == true {", "if listing == nil {"),
+    (E + "Index/Run.swift", "      if let first = pages[number] { return first }\n", ""),
     # Fingerprints.
     (E + "Store/SegmentStore+Records.swift", "} else if try isOwn(found) {", "} else {"),
 ]

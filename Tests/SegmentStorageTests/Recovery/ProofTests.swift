@@ -3,7 +3,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// What recovery takes for durable when `HEAD` is gone: what a later frame says had been flushed when it was written.
+/// What recovery takes for durable and for its own: what `HEAD` proves, and what later frames and segments prove without it.
 @Suite struct ProofTests {
   static let path = "store/" + Segment.fileName(ordinal: 1, generation: 1)
 
@@ -76,6 +76,45 @@ import Testing
     let before = files.allContents()
     #expect(try storageCode { _ = try fixture.open(.write) } == .olderThanHead)
     #expect(files.allContents() == before)
+  }
+
+  /// The same with an index of the first part of the segment: it covers as many bytes, of another log.
+  @Test(arguments: [true, false])
+  func thePartialRunOfAnotherHistoryIsNotUsed(sealed: Bool) throws {
+    let (files, fixture, _) = try Self.store(sealed: sealed)
+    try fixture.open(.write).close()
+    let other = files.clone()
+    var names: [String] = []
+    for (files, number) in [(files, 2), (other, 3)] {
+      let store = try fixture.over(files).open(.write)
+      try store.put(try store.partition(application: "ward"), number, 0...0)
+      try store.writer?.writePartialRun(ifLongerThan: 0)
+      try store.close()
+      names = try files.contentsOfDirectory("store").filter { $0.hasSuffix(".run") }
+    }
+    let run = "store/" + (try #require(names.first))
+    try files.setContents(of: run, to: try other.contents(of: run))
+    let store = try fixture.open(.write)
+    let ward = try store.partition(application: "ward")
+    #expect(try store.states(ward, 2).count == 1)
+    #expect(try store.states(ward, 3).isEmpty)
+    try store.close()
+  }
+
+  @Test(arguments: [true, false])
+  func aFinishedSegmentThatWasCutIsDamage(sealed: Bool) throws {
+    let (files, fixture, ends) = try Self.store(sealed: sealed)
+    let store = try fixture.open(.write)
+    try store.writer?.exclusively { () throws(StorageError) in try store.writer?.roll() }
+    try store.put(try store.partition(application: "ward"), 1, 5...5)
+    try store.close()
+    for size in [Format.pageSize, ends[2], ends[4] - 1] {
+      let cut = files.clone()
+      try cut.truncateFile(Self.path, to: size)
+      for access in [StoreAccess.write, .read] {
+        #expect(try storageCode { _ = try fixture.over(cut).open(access) } == .damaged, "cut to \(size) bytes")
+      }
+    }
   }
 
   /// A thread that comes late does not put the head back.

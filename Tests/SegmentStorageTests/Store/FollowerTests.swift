@@ -120,6 +120,29 @@ import Testing
     try reader.close()
   }
 
+  /// The index of a finished segment leaves memory when its writer has made the run.
+  @Test func takesOverTheRunsOfItsWriter() throws {
+    let files = SimulatedFileSystem(seed: 3)
+    var fixture = StoreFixture(files)
+    fixture.options.segmentSize = 64 << 10
+    let writer = try fixture.open()
+    let ward = try writer.partition(application: "ward")
+    let reader = try fixture.open(.read)
+    for number in 0..<90 {
+      try CrashPointTests.put(writer, ward, number)
+      try reader.refresh()
+    }
+    let sealed = reader.view.sealed
+    #expect(sealed.count > 2)
+    // The last one's run may still be to come.
+    for segment in sealed.dropLast() {
+      let parts = try segment.loadIndex().parts
+      #expect(parts.allSatisfy { if case .run = $0 { true } else { false } }, "\(segment.segment.name)")
+    }
+    try writer.close()
+    try reader.close()
+  }
+
   /// A finished segment that was damaged before the reader came to it is an error, whatever follows.
   @Test(arguments: [true, false])
   func damageInAFinishedSegmentIsTold(sealed: Bool) throws {

@@ -100,6 +100,9 @@ import Testing
         if let code {
           #expect(code == .diskFull)
           refused += 1
+          // What was begun is gone at once: the log ends with its file.
+          let writer = try #require(store.writer)
+          #expect(try writer.view.active.file.size() == UInt64(writer.builder.offset))
           #expect(try store.notifications(ward).count == stored * 3)
           #expect(try store.states(ward, stored).isEmpty)
           break
