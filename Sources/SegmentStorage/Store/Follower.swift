@@ -78,6 +78,8 @@ final class Follower: @unchecked Sendable {  // every `var` is guarded by `lock`
         return isNew
       }
       try roll(to: next)
+      // Also on the way: a reader that is far behind holds no more in memory than one that keeps up.
+      adoptRuns()
       isNew = true
     }
   }

@@ -120,8 +120,10 @@ import Testing
     try reader.close()
   }
 
-  /// The index of a finished segment leaves memory when its writer has made the run.
-  @Test func takesOverTheRunsOfItsWriter() throws {
+  /// The index of a finished segment leaves memory when its writer has made the run; of a reader that lags, on its way: what
+  /// stops it short of the end leaves nothing behind.
+  @Test(arguments: [false, true])
+  func takesOverTheRunsOfItsWriter(lagging: Bool) throws {
     let files = SimulatedFileSystem(seed: 3)
     var fixture = StoreFixture(files)
     fixture.options.segmentSize = 64 << 10
@@ -130,12 +132,17 @@ import Testing
     let reader = try fixture.open(.read)
     for number in 0..<90 {
       try CrashPointTests.put(writer, ward, number)
-      try reader.refresh()
+      if !lagging { try reader.refresh() }
+    }
+    if lagging {
+      let last = try #require(writer.view.sealed.last)
+      try files.flipBit("store/\(last.segment.name)", byte: last.end - 60)
+      #expect(try storageCode { _ = try reader.refresh() } == .damaged)
     }
     let sealed = reader.view.sealed
-    #expect(sealed.count > 2)
+    #expect(sealed.count > (lagging ? 1 : 2))
     // The last one's run may still be to come.
-    for segment in sealed.dropLast() {
+    for segment in lagging ? sealed[...] : sealed.dropLast() {
       let parts = try segment.loadIndex().parts
       #expect(parts.allSatisfy { if case .run = $0 { true } else { false } }, "\(segment.segment.name)")
     }
