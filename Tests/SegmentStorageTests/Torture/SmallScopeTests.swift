@@ -156,7 +156,7 @@ import Testing
         if isTorture || Torture.isOptimised { outcomes.append(.sectors(choice, size: .old)) }
       }
     } else if sectors > 2 {
-      for number in 0..<UInt64(Torture.count(12, optimised: 24, full: 24)) {
+      for number in 0..<UInt64(Torture.count(12, optimised: 24, full: 32)) {
         outcomes.append(.random(seed: seed &* 64 &+ number))
       }
     }
