@@ -38,6 +38,8 @@ struct SegmentScan {
   private var epoch: UInt32 = 0
   /// Where the tag of a lost frame may stand: behind a loss, until a frame was read.
   private var lost: Range<Int>?
+  /// Why nothing can be opened since the last epoch frame: its root key is not to be had.
+  private var missingKey: String?
   /// A tag that is likely to be the one.
   private var likelyTag: LinkTag?
   private var lastSequence: UInt64
@@ -83,7 +85,7 @@ struct SegmentScan {
         likelyTag = frame.tag(suite)
         return .loss(
           loss(
-            offset, frame.end, "A frame does not verify", type: frame.header.type, after: previousSequence,
+            offset, frame.end, missingKey ?? "A frame does not verify", type: frame.header.type, after: previousSequence,
             before: frame.header.sequence + 1))
       }
       lost = nil
@@ -147,8 +149,10 @@ struct SegmentScan {
       let keys = try epochs.keys(epoch)
       return FrameType(rawValue: frame.header.type) == .dictionary ? keys.dictionary : keys.metadata
     } catch {
-      guard error.code != .epochUnknown else { return nil }
-      throw StorageError(error, file: segment.name, offset: UInt64(frame.offset))
+      guard [.epochUnknown, .keyUnavailable, .wrongKey].contains(error.code) else {
+        throw StorageError(error, file: segment.name, offset: UInt64(frame.offset))
+      }
+      return nil
     }
   }
 
@@ -204,11 +208,12 @@ struct SegmentScan {
     }
   }
 
-  private func openEpoch(_ frame: Frame) -> (content: UnsafeRawBufferPointer, isLinked: Bool)? {
+  private mutating func openEpoch(_ frame: Frame) -> (content: UnsafeRawBufferPointer, isLinked: Bool)? {
     guard let epochs = keys.epochs else { return nil }
     let content = frame.metadata(suite)
     var fields = ByteReader(content)
     guard let description = EpochDescription(&fields), fields.isAtEnd else { return nil }
+    missingKey = nil
     do throws(SealingError) {
       // The commitment proves that it is the key's.
       try epochs.register(description)
@@ -217,6 +222,7 @@ struct SegmentScan {
       let isLinked = frame.verifiesClear(suite, key: try epochs.keys(description.number).metadata, link: link)
       return isLinked || lost != nil ? (content, isLinked) : nil
     } catch {
+      if error.code == .keyUnavailable { missingKey = error.message }
       return nil
     }
   }

@@ -160,7 +160,7 @@ private struct Verifier {
       switch try walker.peek() {
       case .frame(let frame):
         if var current = replayer.take() {
-          if let defect = try current.apply(frame, isFirst: walker.isFirst) {
+          if let defect = try defect(of: frame, isFirst: walker.isFirst, &current, context) {
             note(segment.name, frame.offset, frame.header.frameLength, defect)
           } else {
             try verifyRecords(frame, current, context)
@@ -204,6 +204,25 @@ private struct Verifier {
           reader: reader, offset: resumed.offset, previousTag: LinkTag(), previousCRC: nil, nextSequence: nil,
           checksBlobs: true)
       }
+    }
+  }
+
+  /// Applies a frame. A root key that is not to be had is a defect of the frame that asks for it: the rest can be checked.
+  private func defect(
+    of frame: Frame, isFirst: Bool, _ replayer: inout LogReplayer, _ context: StoreContext
+  ) throws(StorageError) -> String? {
+    do throws(StorageError) {
+      return try replayer.apply(frame, isFirst: isFirst)
+    } catch {
+      guard error.code == .keyUnavailable else { throw error }
+    }
+    // A writer may have added the key meanwhile.
+    try context.refreshKeyring()
+    do throws(StorageError) {
+      return try replayer.apply(frame, isFirst: isFirst)
+    } catch {
+      guard error.code == .keyUnavailable || error.code == .wrongKey else { throw error }
+      return error.message
     }
   }
 

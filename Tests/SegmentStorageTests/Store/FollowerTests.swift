@@ -1,4 +1,3 @@
-import Sealing
 import StorageTestSupport
 import Testing
 
@@ -106,12 +105,7 @@ import Testing
     let ward = try reader.partition(application: "ward")
     #expect(try reader.notifications(ward).count == 2)
     try writer.close()
-    let key = StoreFixture.key.withUnsafeBytes { SecureBytes(copying: $0) }
-    let keyring = try Keyring.open(
-      try files.contents(of: "store/KEYRING"), keyEncryptionKey: key, expectedStoreID: nil)
-    try keyring.addingRootKey().encoded().withUnsafeBytes {
-      try RunWriter.replaceFile($0, name: "KEYRING", directory: "store", fileSystem: files)
-    }
+    try StoreFixture.addRootKey(to: files)
     let next = try fixture.open(.write)
     try next.put(try next.partition(application: "ward"), 1, 2...4)
     #expect(try reader.refresh())

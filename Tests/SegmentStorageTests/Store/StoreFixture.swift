@@ -25,6 +25,16 @@ struct StoreFixture {
     .provider(ClosureKeyProvider { key.withUnsafeBytes { SecureBytes(copying: $0) } })
   }
 
+  /// Gives the store's key ring another root key, which the next epochs use.
+  static func addRootKey(to files: SimulatedFileSystem) throws {
+    let key = key.withUnsafeBytes { SecureBytes(copying: $0) }
+    let keyring = try Keyring.open(
+      try files.contents(of: "store/KEYRING"), keyEncryptionKey: key, expectedStoreID: nil)
+    try keyring.addingRootKey().encoded().withUnsafeBytes {
+      try RunWriter.replaceFile($0, name: "KEYRING", directory: "store", fileSystem: files)
+    }
+  }
+
   func open(_ access: StoreAccess = .create) throws -> SegmentStore {
     var options = options
     options.access = access
