@@ -40,6 +40,7 @@ public final class RecordingFileSystem: FileSystem {
   public func remove(_ path: String) throws(SystemError) { try base.remove(path) }
   public func kind(of path: String) throws(SystemError) -> FileKind? { try base.kind(of: path) }
   public func synchronizeDirectory(_ path: String) throws(SystemError) { try base.synchronizeDirectory(path) }
+  public func absolutePath(of path: String) throws(SystemError) -> String { try base.absolutePath(of: path) }
   public func monotonicNanoseconds() -> UInt64 { base.monotonicNanoseconds() }
   public func wallClockMicroseconds() -> Int64 { base.wallClockMicroseconds() }
   public func fillRandom(_ buffer: UnsafeMutableRawBufferPointer) throws(SystemError) { random(buffer) }

@@ -28,6 +28,10 @@ public protocol FileSystem: Sendable {
   /// Makes the names in a directory durable. The corresponding C function is `fsync` on the directory.
   func synchronizeDirectory(_ path: String) throws(SystemError)
 
+  /// The path that names the same file wherever the process goes: a relative one behind the working directory. The
+  /// corresponding C function is `getcwd`. Without a method of its own a file system has no working directory.
+  func absolutePath(of path: String) throws(SystemError) -> String
+
   /// Nanoseconds of a clock that never goes back (`CLOCK_MONOTONIC`; a simulated file system counts its own).
   func monotonicNanoseconds() -> UInt64
 
@@ -36,6 +40,10 @@ public protocol FileSystem: Sendable {
 
   /// Fills the buffer with random bytes that are fit for keys (a simulated file system takes them from its seed).
   func fillRandom(_ buffer: UnsafeMutableRawBufferPointer) throws(SystemError)
+}
+
+extension FileSystem {
+  public func absolutePath(of path: String) throws(SystemError) -> String { path }
 }
 
 /// What a path names.

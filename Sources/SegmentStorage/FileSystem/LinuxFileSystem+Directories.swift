@@ -69,6 +69,15 @@ extension LinuxFileSystem {
     if closed != 0 { throw SystemError(code: closeCode, call: "close", path: path) }
   }
 
+  /// A relative path behind the working directory as it is now. The corresponding C function is `getcwd`.
+  public func absolutePath(of path: String) throws(SystemError) -> String {
+    guard !path.hasPrefix("/") else { return path }
+    // Without a buffer the C library makes one that is large enough.
+    guard let current = getcwd(nil, 0) else { throw SystemError(code: errno, call: "getcwd", path: path) }
+    defer { free(current) }
+    return String(cString: current) + "/" + path
+  }
+
   /// An entry's name, read in place: a copy of the imported structure could be cut, or read past the entry's end.
   private static func name(of entry: UnsafeMutablePointer<dirent>) -> String {
     guard let offset = MemoryLayout<dirent>.offset(of: \.d_name) else { return "" }

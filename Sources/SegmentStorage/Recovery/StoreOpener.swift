@@ -46,7 +46,7 @@ extension SegmentStore {
 
 /// Opens a store: finds the files, checks key and chain, recovers the last segment.
 struct StoreOpener {
-  let directory: String
+  private(set) var directory: String
   let key: StoreKey
   let options: StoreOptions
   var openReport = OpenReport()
@@ -279,11 +279,13 @@ struct StoreOpener {
     if let keyring, !keyring.isLockedInMemory {
       notes.note(ReportLog.unlockedKeys)
     }
-    let opener = self
+    // The working directory may become another one, with another store in it.
+    var opener = self
+    opener.directory = try io { () throws(SystemError) in try fileSystem.absolutePath(of: directory) }
     return StoreContext(
-      directory: directory, options: options, keys: keys, storeID: storeID, isWritable: isWritable, report: notes,
+      directory: opener.directory, options: options, keys: keys, storeID: storeID, isWritable: isWritable, report: notes,
       sampler: sampler,
-      readKeyring: { () throws(StorageError) in
+      readKeyring: { [opener] () throws(StorageError) in
         guard let listing = try opener.list() else { return nil }
         return try opener.openKeyring(listing)
       })

@@ -31,6 +31,15 @@ struct LinuxFileSystemTests {
     #expect(try files.contentsOfDirectory(directory.path) == ["f"])
   }
 
+  @Test("a relative path is taken from the working directory")
+  func absolutePaths() throws {
+    let files = LinuxFileSystem()
+    #expect(try files.absolutePath(of: "/a/b") == "/a/b")
+    let current = try #require(getcwd(nil, 0))
+    defer { free(current) }
+    #expect(try files.absolutePath(of: "a/b") == String(cString: current) + "/a/b")
+  }
+
   @Test("errors name the call and the path")
   func errorText() throws {
     let directory = try TemporaryDirectory()
