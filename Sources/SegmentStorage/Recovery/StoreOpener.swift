@@ -283,7 +283,8 @@ struct StoreOpener {
     var opener = self
     opener.directory = try io { () throws(SystemError) in try fileSystem.absolutePath(of: directory) }
     return StoreContext(
-      directory: opener.directory, options: options, keys: keys, storeID: storeID, isWritable: isWritable, report: notes,
+      directory: opener.directory, options: options, keys: keys, storeID: storeID, isWritable: isWritable,
+      report: notes,
       sampler: sampler,
       readKeyring: { [opener] () throws(StorageError) in
         guard let listing = try opener.list() else { return nil }

@@ -85,7 +85,8 @@ struct SegmentScan {
         likelyTag = frame.tag(suite)
         return .loss(
           loss(
-            offset, frame.end, missingKey ?? "A frame does not verify", type: frame.header.type, after: previousSequence,
+            offset, frame.end, missingKey ?? "A frame does not verify", type: frame.header.type,
+            after: previousSequence,
             before: frame.header.sequence + 1))
       }
       lost = nil

@@ -28,7 +28,8 @@ import Testing
     var options = fixture.options
     options.fileSystem = files
     let report = try SegmentStore.verify("store", key: StoreFixture.provider(), options: options)
-    #expect(report.damage.count == 1 && report.damage[0].what.contains("root key 2 is not in this KEYRING"), "\(report)")
+    #expect(
+      report.damage.count == 1 && report.damage[0].what.contains("root key 2 is not in this KEYRING"), "\(report)")
     // Nothing stands behind them that would tell their notification IDs.
     #expect(report.losses.count == 2 && report.losses.map(\.losesContent) == [false, true], "\(report.losses)")
     #expect(report.losses.allSatisfy { $0.what.contains("root key 2") })
