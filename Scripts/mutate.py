@@ -22,7 +22,7 @@ COPY = ".build-mutations"
 
 # What is asked first, and what is asked when that noticed nothing.
 STAGES = [
-    "SealingTests|FormatRuleTests|ProofTests|FilePoolTests|DeletionAndDocumentTests|CommitLimitTests|ReplayTests|"
+    "SealingTests|FormatRuleTests|ProofTests|FilePoolTests|WorkingDirectoryTests|DeletionAndDocumentTests|CommitLimitTests|ReplayTests|"
     "InvariantTests|ReadingDamageTests|SegmentStoreTests|VerifyTests|RunTests|oneFlushACommit|aFailedFlushPoisons|RandomLifeTests|SmallScopeTests|TornSectorTests|olderCopies|FingerprintTests",
     "InterruptedOpenTests|TornTailTests|DamageTests|CrashPointTests|FaultTests|FollowerTests|GroupCommitTests|GoldenStoreTests|ExpectedHeadTests",
     "SealingTests|SegmentStorageTests",
@@ -125,9 +125,11 @@ MUTATIONS = [
     (E + "Store/Follower.swift", "guard isComplete else { break walk }\n        throw", "guard !isComplete else { break walk }\n        throw"),
     (E + "Store/Follower.swift", "limit = Int(next.header.previousEnd)", "limit = size"),
     (E + "Store/Follower.swift", "if isNew { adoptRuns() }", ""),
+    (E + "Store/Follower.swift", "      adoptRuns()\n      isNew = true", "      isNew = true"),
     # Files, names and pages.
     (E + "FileSystem/FilePool.swift", "    evicted?.letGo()\n", "    _ = evicted\n"),
     (E + "Recovery/StoreOpener.swift", "if listing?.segments.isEmpty == true {", "if listing == nil {"),
+    (E + "Recovery/StoreOpener.swift", "opener.directory = try io { () throws(SystemError) in try fileSystem.absolutePath(of: directory) }", "_ = opener.list"),
     (E + "Index/Run.swift", "      if let first = pages[number] { return first }\n", ""),
     # Fingerprints.
     (E + "Store/SegmentStore+Records.swift", "} else if try isOwn(found) {", "} else {"),
