@@ -24,6 +24,8 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
   private(set) var state: LogState
   /// The last notification ID of each partition at ``durableEnd``.
   private(set) var durableHeads: [Int64]
+  /// The deleted notifications at ``durableEnd``: a deletion that a power cut takes back was never one.
+  private var durableDeleted: [UInt32: [Int64]]
   private(set) var durableRecords: UInt64 = 0
   /// The sequence number and the tag of the last frame before ``durableEnd``.
   private var durableLink: (sequence: UInt64, tag: LinkTag)
@@ -46,6 +48,7 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
     self.durableEnd = durableEnd
     state = info.state
     durableHeads = info.state.partitions.map(\.head)
+    durableDeleted = info.state.deleted
     durableRecords = info.state.recordCount
     durableLink = (info.nextSequence &- 1, info.lastTag)
     showsWritten = context.options.durability != .commit
@@ -149,6 +152,7 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
       guard mark.segment === active, mark.end > durableEnd else { return }
       durableEnd = mark.end
       durableHeads = mark.heads
+      durableDeleted = mark.deleted
       durableRecords = mark.records
       durableLink = (mark.nextSequence &- 1, mark.tag)
     }
@@ -180,6 +184,7 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
       guard durable else { return }
       durableEnd = info.end
       durableHeads = info.state.partitions.map(\.head)
+      durableDeleted = info.state.deleted
       durableRecords = info.state.recordCount
       durableLink = (info.nextSequence &- 1, info.lastTag)
     }
@@ -281,7 +286,7 @@ final class LogView: @unchecked Sendable {  // every `var` is guarded by `lock`,
       return NotificationSnapshot(
         sealed: sealed, active: active, activeCovered: activeCovered, durableEnd: durableEnd, head: head,
         partition: number, headsAtOpening: headsAtOpening,
-        deleted: number.flatMap { state.deleted[$0] } ?? [])
+        deleted: number.flatMap { durableDeleted[$0] } ?? [])
     }
   }
 

@@ -38,7 +38,7 @@ extension LogWriter {
     view.publishWritten(builder, state: state)
     let mark = WrittenMark(
       segment: view.active, end: builder.offset, nextSequence: builder.nextSequence, tag: builder.previousTag,
-      heads: state.partitions.map(\.head), records: state.recordCount)
+      heads: state.partitions.map(\.head), deleted: state.deleted, records: state.recordCount)
     monitor.withLock { written = mark }
     do throws(StorageError) {
       switch context.options.durability {

@@ -138,7 +138,7 @@ extension LogWriter {
     view.roll(to: segment, sealing: sealed, info: newInfo)
     let newMark = WrittenMark(
       segment: segment, end: newInfo.end, nextSequence: newInfo.nextSequence, tag: newInfo.lastTag,
-      heads: state.partitions.map(\.head), records: state.recordCount)
+      heads: state.partitions.map(\.head), deleted: state.deleted, records: state.recordCount)
     monitor.withLock {
       unfinished = unfinishedSegment
       zeroedEnd = newInfo.end

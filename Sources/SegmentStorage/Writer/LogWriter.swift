@@ -76,6 +76,7 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
     var nextSequence: UInt64
     var tag: LinkTag
     var heads: [Int64]
+    var deleted: [UInt32: [Int64]]
     var records: UInt64
   }
 
@@ -121,7 +122,7 @@ final class LogWriter: @unchecked Sendable {  // guarded as said above
     commitsInSegment = info.state.recordCount > 0
     written = WrittenMark(
       segment: view.active, end: info.end, nextSequence: info.nextSequence, tag: info.lastTag,
-      heads: info.state.partitions.map(\.head), records: info.state.recordCount)
+      heads: info.state.partitions.map(\.head), deleted: info.state.deleted, records: info.state.recordCount)
     if context.options.hasMaintenanceThread {
       maintenanceThread = EngineThread { [unowned self] in maintenanceLoop() }
     }
