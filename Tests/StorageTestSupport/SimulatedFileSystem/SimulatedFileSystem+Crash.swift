@@ -14,6 +14,13 @@ extension SimulatedFileSystem {
     state.withLock { $0 = $0.crashed(outcome) }
   }
 
+  /// A copy that is gone on from elsewhere: as ``clone()``, with other random numbers from now on.
+  public func fork() -> SimulatedFileSystem {
+    let copy = clone()
+    copy.state.withLock { $0.generator = SplitMix64(seed: ~$0.generator.next()) }
+    return copy
+  }
+
   /// What the next process finds after this one was killed: the page cache is as it was, nothing is open or locked.
   public func clone() -> SimulatedFileSystem {
     SimulatedFileSystem(
