@@ -119,6 +119,17 @@ struct FrameHeader: Equatable, Sendable {
   @inline(__always)
   func prefixLength(_ suite: Suite) -> Int { tagOffset(suite) + suite.tagSize }
 
+  /// Whether the frame says that the log was durable beyond a place when it was written, as a frame can that stands where it
+  /// does in the log: an accident, such as a piece of another store in the state of a plain one, is none.
+  ///
+  /// - Parameters:
+  ///   - place: an offset in the segment.
+  ///   - offset: where the frame stands.
+  ///   - expected: the sequence number of the frame at `place`, whatever stands there.
+  func provesDurable(_ place: Int, standingAt offset: Int, behind expected: UInt64) -> Bool {
+    Int(syncedUpTo) > place && Int(syncedUpTo) <= offset && sequence > expected
+  }
+
   /// Whether a reader that does not know ``type`` may pass over the frame.
   var mayBeSkipped: Bool { FrameType(rawValue: type) == nil && type & 0x80 == 0 }
 }

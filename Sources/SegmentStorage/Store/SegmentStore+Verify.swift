@@ -78,7 +78,7 @@ private struct Verifier {
 
   mutating func run() throws(StorageError) {
     let opener = StoreOpener(directory: directory, key: key ?? .plain, options: options)
-    let files = try opener.storeFiles()
+    var files = try opener.storeFiles()
     let context: StoreContext
     if let key {
       context = try opener.verificationContext(files, key: key)
@@ -96,6 +96,8 @@ private struct Verifier {
     }
     let head = try context.readHead()
     let hasWriter = try context.hasWriter()
+    // A writer may have begun a segment since the files were listed.
+    if let head, head.ordinal > files.segments.last?.ordinal ?? 0 { files = try opener.storeFiles() }
     var segments: [UInt64: Segment] = [:]
     for file in files.segments {
       do throws(StorageError) {
@@ -148,14 +150,19 @@ private struct Verifier {
     var replayer: LogReplayer? = opensRecords ? LogReplayer(keys: context.keys, segment: segment, index: nil) : nil
     let commitEnd = next.map { Int($0.header.previousEnd) }
     var hasFooter = false
+    var isLinkChecked = false
     while true {
       if let expected = options.expectedHead, expected.segment == segment.header.ordinal,
         expected.end == UInt64(walker.offset), walker.previousTag == expected.tag
       {
         report.containsExpectedHead = true
       }
-      if let next, let commitEnd, walker.offset == commitEnd, walker.previousTag != next.header.previousTag {
-        note(next.name, 80, 16, "The segment does not follow the one before it")
+      if let next, let commitEnd, !isLinkChecked, walker.offset >= commitEnd {
+        // The log of another history may pass over the place where the next segment goes on.
+        isLinkChecked = true
+        if walker.offset > commitEnd || walker.previousTag != next.header.previousTag {
+          note(next.name, 80, 16, "The segment does not follow the one before it")
+        }
       }
       switch try walker.peek() {
       case .frame(let frame):
@@ -187,7 +194,8 @@ private struct Verifier {
         let resumed = nextFrame(reader, after: end)
         let isProven =
           isFinished || !isLast && end < commitEnd ?? .max || headEnd.map { $0 > end } ?? false
-          || resumed.map { Int($0.syncedUpTo) > end } ?? false
+          || resumed.map { $0.header.provesDurable(end, standingAt: $0.offset, behind: walker.nextSequence ?? 0) }
+            ?? false
         guard isProven else {
           // The footer of the segment before the last may be torn too: it is written again.
           report.tornTail += UInt64(limit - end)
@@ -199,6 +207,8 @@ private struct Verifier {
           return
         }
         note(segment.name, end, resumed.offset - end, what)
+        // Behind damage the tag of the frame before is not known.
+        if let commitEnd, resumed.offset >= commitEnd { isLinkChecked = true }
         replayer = nil
         walker = FrameWalker(
           reader: reader, offset: resumed.offset, previousTag: LinkTag(), previousCRC: nil, nextSequence: nil,
@@ -214,6 +224,8 @@ private struct Verifier {
     do throws(StorageError) {
       return try replayer.apply(frame, isFirst: isFirst)
     } catch {
+      // The key was tried against KEYRING already: it is the epoch that is not its own.
+      if error.code == .wrongKey { return error.message }
       guard error.code == .keyUnavailable else { throw error }
     }
     // A writer may have added the key meanwhile.
@@ -271,7 +283,7 @@ private struct Verifier {
   }
 
   /// The next place behind `start` where a whole frame stands.
-  private func nextFrame(_ reader: SegmentReader, after start: Int) -> (offset: Int, syncedUpTo: UInt32)? {
+  private func nextFrame(_ reader: SegmentReader, after start: Int) -> (offset: Int, header: FrameHeader)? {
     let alignment = reader.segment.alignment
     var offset = (start + alignment) & ~(alignment - 1)
     while offset + Format.frameHeaderSize <= reader.limit {
@@ -282,7 +294,7 @@ private struct Verifier {
         let walker = FrameWalker(
           reader: reader, offset: offset, previousTag: LinkTag(), previousCRC: nil, nextSequence: nil,
           checksBlobs: true)
-        if case .frame = try? walker.peek() { return (offset, header.syncedUpTo) }
+        if case .frame = try? walker.peek() { return (offset, header) }
       }
       offset += alignment
     }
