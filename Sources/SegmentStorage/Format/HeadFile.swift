@@ -78,3 +78,15 @@ struct HeadMark: Equatable, Sendable {
     return newest
   }
 }
+
+extension FileSystem {
+  /// The newer slot of a store's `HEAD`; `nil` when there is none that is valid.
+  func readHead(of directory: String) throws(StorageError) -> HeadMark? {
+    do throws(SystemError) {
+      return try HeadMark.read(try open("\(directory)/HEAD", .read))
+    } catch {
+      if error.isNotFound { return nil }
+      throw StorageError(error)
+    }
+  }
+}

@@ -52,7 +52,7 @@ enum RunFormat {
     }
     var end: Int?
     if parts.count == 2 {
-      guard let value = Int(parts[1]) else { return nil }
+      guard let value = Int(parts[1]), value >= 0 else { return nil }
       end = value
     }
     return fileName == Self.fileName(ordinal: ordinal, partialEnd: end) ? (ordinal, end) : nil

@@ -326,12 +326,12 @@ final class StoreContext: Sendable {
   }
 }
 
-/// What is worth telling about a store but is no error: kept for the open report, up to 100 lines.
+/// What is worth telling about a store but is no error: kept for the open report, each once, up to 100 lines.
 final class ReportLog: Sendable {
   private let lines = Mutex<[String]>([])
 
   func note(_ line: String) {
-    lines.withLock { if $0.count < 100 { $0.append(line) } }
+    lines.withLock { if $0.count < 100, !$0.contains(line) { $0.append(line) } }
   }
 
   var all: [String] { lines.withLock { $0 } }

@@ -8,6 +8,9 @@ internal import Sealing
 struct ExpectedHeadCheck {
   let expected: StoreHead
   let context: StoreContext
+  /// Keys that know no epoch yet: each segment, and each attempt at one, has its own. What a run or another segment says of
+  /// an epoch may contradict the one that has its number here.
+  let makeKeys: () throws(StorageError) -> StoreKeys
   /// All segments, in their order.
   let segments: [Segment]
   let partialRuns: [(ordinal: UInt64, end: Int)]
@@ -43,11 +46,12 @@ struct ExpectedHeadCheck {
     let size = Int(clamping: try io { () throws(SystemError) in try segment.file.size() })
     let limit = next.map { min(Int($0.header.previousEnd), size) } ?? size
     let reader = SegmentReader(segment, limit: limit, usesMapping: false)
-    var walk = ChainWalk(reader, from: containsHead ? entryBeforeHead(in: segment) : nil, keys: context.keys)
+    let keys = try makeKeys()
+    var walk = ChainWalk(reader, from: containsHead ? entryBeforeHead(in: segment, keys) : nil, keys: keys)
     if containsHead {
       if try !reachesHead(&walk) {
         // What the index remembered may be of a log that was cut since.
-        walk = ChainWalk(reader, keys: context.keys)
+        walk = ChainWalk(reader, keys: try makeKeys())
         guard try reachesHead(&walk) else { throw try missingHead(walk, in: segment, isLast: next == nil) }
       }
       guard walk.tag == expected.tag, walk.sequence == expected.sequence else {
@@ -87,7 +91,7 @@ struct ExpectedHeadCheck {
   }
 
   /// Where to start looking: a frame that a run remembers, not behind the head's last one.
-  private func entryBeforeHead(in segment: Segment) -> DirectoryEntry? {
+  private func entryBeforeHead(in segment: Segment, _ keys: StoreKeys) -> DirectoryEntry? {
     guard expected.end > UInt64(Format.pageSize), let last = UInt32(exactly: expected.end - 1) else { return nil }
     let ordinal = segment.header.ordinal
     let partial = partialRuns.filter { $0.ordinal == ordinal && UInt64($0.end) >= expected.end }.map(\.end)
@@ -95,7 +99,7 @@ struct ExpectedHeadCheck {
       let name = RunFormat.fileName(ordinal: ordinal, partialEnd: end)
       // A run is a shortcut: one that is damaged is passed over.
       guard let run = try? context.openRun(name, of: segment.header),
-        (try? context.keys.register(run.info.epochs, file: name)) != nil,
+        (try? keys.register(run.info.epochs, file: name)) != nil,
         let entry = try? run.directoryEntry(before: last)
       else { continue }
       return entry
@@ -106,8 +110,7 @@ struct ExpectedHeadCheck {
   /// What a run covers was durable and has to be there: recovery would not read it again.
   private func checkRuns(of segment: Segment, behind offset: Int, stop: WalkStop) throws(StorageError) {
     for run in partialRuns where run.ordinal == segment.header.ordinal && run.end > offset {
-      let name = RunFormat.fileName(ordinal: run.ordinal, partialEnd: run.end)
-      guard let opened = try? context.openRun(name, of: segment.header), opened.info.end == run.end else { continue }
+      guard (try? context.openPartialRun(to: run.end, of: segment)) != nil else { continue }
       throw .damaged(
         Self.reason(stop) ?? "The segment ends before the place up to which its index says it is durable", segment.name,
         UInt64(offset))

@@ -111,8 +111,15 @@ struct StoreOpener {
   mutating func open() throws(StorageError) -> SegmentStore {
     var listing = try list()
     let isEmpty = listing.map { $0.segments.isEmpty && !$0.hasKeyring } ?? true
+    if isEmpty { try requireNoExpectedHead() }
+    if let listing, listing.segments.isEmpty, let head = try fileSystem.readHead(of: directory) {
+      // It is written when there is a segment: this is no store that is being made.
+      throw StorageError(
+        .olderThanHead,
+        "HEAD names segment \(head.ordinal), and no segment is there: the files of the log are missing. Put them back, or "
+          + "make a new store in another directory. Nothing was changed.", file: "HEAD")
+    }
     if isEmpty {
-      try requireNoHead()
       if let foreign = listing?.foreign, listing?.hasLock != true {
         throw StorageError(
           .notAStore, "\(directory) is not a store: it holds \"\(foreign)\". Give an empty or a new directory.")
@@ -313,7 +320,9 @@ struct StoreOpener {
     if let expected = options.expectedHead, !listing.segments.isEmpty {
       let segments = try openChain(listing, context: context)
       try ExpectedHeadCheck(
-        expected: expected, context: context, segments: segments, partialRuns: listing.partialRuns
+        expected: expected, context: context,
+        makeKeys: { [self] () throws(StorageError) in try makeContext(keyring, storeID: storeID).keys },
+        segments: segments, partialRuns: listing.partialRuns
       ).run()
     }
     if isWritable {
@@ -323,7 +332,7 @@ struct StoreOpener {
       for name in listing.temporary { try? fileSystem.remove(path(name)) }
     }
     guard !listing.segments.isEmpty else {
-      try requireNoHead()
+      try requireNoExpectedHead()
       guard options.access == .create else {
         throw StorageError(
           .notFound, "The making of the store at \(directory) was interrupted; open it for writing to go on.")
@@ -338,7 +347,7 @@ struct StoreOpener {
     return try assemble(context, outcome, lockFile: lockFile)
   }
 
-  private func requireNoHead() throws(StorageError) {
+  private func requireNoExpectedHead() throws(StorageError) {
     if options.expectedHead != nil { throw ExpectedHeadCheck.rolledBack("there is no store at \(directory)") }
   }
 

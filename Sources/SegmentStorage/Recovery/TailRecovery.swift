@@ -29,6 +29,8 @@ struct TailRecovery {
 
   mutating func run() throws(StorageError) -> Outcome {
     guard let active = segments.last else { throw StorageError(.notFound, "There is no segment.") }
+    // The size comes first: what is there before nobody writes is no living writer's unflushed group.
+    let sizeBefore = Int(clamping: try io { () throws(SystemError) in try active.file.size() })
     let head = try context.readHead()
     report.hasWriter = context.isWritable ? false : try context.hasWriter()
     if context.isWritable { try resumeRewrite(of: active) }
@@ -44,7 +46,9 @@ struct TailRecovery {
     }
     let headEnd = head.flatMap { $0.ordinal == active.header.ordinal ? $0.end : nil }
     if let head, head.ordinal > active.header.ordinal { throw olderThanHead(active, offset: 0) }
-    let fileSize = Int(clamping: try io { () throws(SystemError) in try active.file.size() })
+    // What was interrupted may have been finished since, by this process.
+    let fileSize =
+      context.isWritable ? Int(clamping: try io { () throws(SystemError) in try active.file.size() }) : sizeBefore
     // Beside a writer, a reader looks no further than what the writer calls durable.
     // A segment that HEAD does not name yet has just begun: its opening was durable before it had its name.
     let isNew = report.hasWriter && headEnd == nil
@@ -60,7 +64,7 @@ struct TailRecovery {
     }
     var proven = max(headEnd ?? 0, replayer.syncedUpTo, covered?.end ?? 0)
     if !report.hasWriter, stop != .end {
-      try judgeTail(at: end, stop: stop, of: active, fileSize: fileSize)
+      try judgeTail(at: end, sequence: replayer.info.nextSequence, stop: stop, of: active, fileSize: fileSize)
     }
     if proven < end {
       report.tailProven = false
@@ -69,6 +73,7 @@ struct TailRecovery {
         proven = end
       }
     }
+    if context.isWritable { removeForeignRuns(of: active, covered: covered?.end, end: end) }
     return Outcome(
       sealed: sealed, active: active, index: index, covered: covered, replayer: replayer, info: replayer.info,
       durableEnd: end, unfinished: try unfinishedSegment(sealed), head: head)
@@ -168,18 +173,12 @@ struct TailRecovery {
 
   /// The first part of the active segment, as far as a run covers it.
   private func coveredPart(of active: Segment) throws(StorageError) -> SealedSegment? {
-    let candidates = partialRuns.filter { $0.ordinal == active.header.ordinal }.sorted { $0.end > $1.end }
-    let size = try io { () throws(SystemError) in try active.file.size() }
-    for candidate in candidates where candidate.end > Format.pageSize && UInt64(candidate.end) <= size {
-      let name = RunFormat.fileName(ordinal: candidate.ordinal, partialEnd: candidate.end)
+    for candidate in partialRuns(of: active).sorted(by: >) {
+      let name = RunFormat.fileName(ordinal: active.header.ordinal, partialEnd: candidate)
       do throws(StorageError) {
-        guard let run = try context.openRun(name, of: active.header), run.info.end == candidate.end else { continue }
+        guard let run = try context.openPartialRun(to: candidate, of: active) else { continue }
         try context.keys.register(run.info.epochs, file: name)
         try context.keys.loadDictionaries(run.info, from: active)
-        guard try endsFrame(active, run.info) else {
-          context.report.note("A run of the index does not belong to its segment; it is passed over. [\(name)]")
-          continue
-        }
         return SealedSegment(
           active, end: run.info.end, finalTag: run.info.lastTag, isPartial: true, context: context,
           index: SealedSegment.Index(parts: [.run(run)], info: run.info))
@@ -191,35 +190,16 @@ struct TailRecovery {
     return nil
   }
 
-  /// Whether the frame that a run says is the last it covers stands in the segment: the run may be of a log that was cut
-  /// since.
-  private func endsFrame(_ segment: Segment, _ info: SegmentInfo) throws(StorageError) -> Bool {
-    let size = Int(clamping: try io { () throws(SystemError) in try segment.file.size() })
-    let reader = SegmentReader(segment, limit: size, usesMapping: false)
-    // What follows must be linked to it, or nothing may follow.
-    let walker = FrameWalker(
-      reader: reader, offset: info.end, previousTag: info.lastTag, previousCRC: info.lastCRC,
-      nextSequence: info.nextSequence, checksBlobs: false)
-    switch try walker.peek() {
-    case .frame: return true
-    case .stop:
-      // Look for the tag itself just before the covered end: the last frame's padding and blobs stand behind it, so it is
-      // found by walking from the last remembered frame.
-      guard
-        let run = try context.openRun(
-          RunFormat.fileName(ordinal: segment.header.ordinal, partialEnd: info.end), of: segment.header)
-      else { return false }
-      let entry = try run.allDirectoryEntries().max { $0.frameOffset < $1.frameOffset }
-      var walker: FrameWalker
-      if let entry {
-        walker = FrameWalker(
-          reader: reader, offset: Int(entry.frameOffset), previousTag: entry.link, previousCRC: nil,
-          nextSequence: nil, checksBlobs: false)
-      } else {
-        walker = FrameWalker(from: reader, checksBlobs: false)
-      }
-      while walker.offset < info.end, case .frame(let frame) = try walker.peek() { walker.advance(over: frame) }
-      return walker.offset == info.end && walker.previousTag == info.lastTag
+  private func partialRuns(of active: Segment) -> [Int] {
+    partialRuns.filter { $0.ordinal == active.header.ordinal }.map(\.end)
+  }
+
+  /// Removes runs that the log does not lead to: once it has grown beyond their end they would have to be told from its own.
+  private func removeForeignRuns(of active: Segment, covered: Int?, end: Int) {
+    for candidate in partialRuns(of: active) where candidate > max(covered ?? 0, end) {
+      let name = RunFormat.fileName(ordinal: active.header.ordinal, partialEnd: candidate)
+      // Only a shortcut that nobody takes.
+      try? fileSystem.remove(context.path(name))
     }
   }
 
@@ -227,7 +207,7 @@ struct TailRecovery {
 
   /// What stands behind the last valid frame: nothing but zeros, a torn tail that is cut, or damage.
   private mutating func judgeTail(
-    at end: Int, stop: WalkStop, of segment: Segment, fileSize: Int
+    at end: Int, sequence: UInt64, stop: WalkStop, of segment: Segment, fileSize: Int
   ) throws(StorageError) {
     let reader = SegmentReader(segment, limit: fileSize, usesMapping: false)
     var lastUsed = end
@@ -239,7 +219,7 @@ struct TailRecovery {
       offset += chunk.count
     }
     guard lastUsed > end else { return }
-    if let proof = try findProof(from: end, to: fileSize, of: segment) {
+    if let proof = try findProof(from: end, sequence: sequence, to: fileSize, of: segment) {
       throw .damaged(
         "\(reason(stop)), and the frame at byte \(proof) proves that it was durable", segment.name, UInt64(end))
     }
@@ -256,7 +236,11 @@ struct TailRecovery {
   }
 
   /// A valid frame behind `start` that says that `start` was durable when it was written.
-  private func findProof(from start: Int, to fileSize: Int, of segment: Segment) throws(StorageError) -> Int? {
+  ///
+  /// - Parameter sequence: what the frame at `start` has to have.
+  private func findProof(
+    from start: Int, sequence: UInt64, to fileSize: Int, of segment: Segment
+  ) throws(StorageError) -> Int? {
     let reader = SegmentReader(segment, limit: fileSize, usesMapping: false)
     var offset = (start + segment.alignment) & ~(segment.alignment - 1)
     while offset + Format.frameHeaderSize <= fileSize {
@@ -266,7 +250,7 @@ struct TailRecovery {
       while place + Format.frameHeaderSize <= chunk.count {
         let word = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: place, as: UInt32.self))
         if word & 0x00FF_FFFF == FrameHeader.magic, let header = FrameHeader(base + place, suite: segment.suite),
-          Int(header.syncedUpTo) > start
+          header.provesDurable(start, standingAt: offset + place, behind: sequence)
         {
           return offset + place
         }

@@ -20,6 +20,9 @@ struct LogCatalog {
   private(set) var candidates: [[UInt8]] = []
   /// Epochs, by the segment that they were found in.
   private(set) var epochs: [UInt64: [EpochDescription]] = [:]
+  /// Epochs that runs tell of. A run may be of another history, in which the number was given to another epoch: the log's
+  /// own come first.
+  private(set) var epochsOfRuns: [UInt64: [EpochDescription]] = [:]
   private(set) var dictionaries: [UInt32: CompressionDictionary] = [:]
 
   init(applications: [String]) {
@@ -60,6 +63,10 @@ struct LogCatalog {
     if epochs[segment]?.contains(description) != true { epochs[segment, default: []].append(description) }
   }
 
+  mutating func add(_ description: EpochDescription, runOf segment: UInt64) {
+    epochsOfRuns[segment, default: []].append(description)
+  }
+
   mutating func add(_ dictionary: CompressionDictionary) {
     if dictionaries[dictionary.number] == nil { dictionaries[dictionary.number] = dictionary }
   }
@@ -69,10 +76,11 @@ struct LogCatalog {
   func install(in keys: StoreKeys, of segment: UInt64) {
     for dictionary in dictionaries.values { keys.dictionaries.register(dictionary) }
     guard let registry = keys.epochs else { return }
-    let others = epochs.keys.sorted { distance($0, segment) < distance($1, segment) }
-    for number in others {
-      for description in epochs[number] ?? [] where registry.description(description.number) == nil {
-        try? registry.register(description)
+    for found in [epochs, epochsOfRuns] {
+      for number in found.keys.sorted(by: { distance($0, segment) < distance($1, segment) }) {
+        for description in found[number] ?? [] where registry.description(description.number) == nil {
+          try? registry.register(description)
+        }
       }
     }
   }

@@ -89,7 +89,7 @@ struct LogScanner {
       let segment = try? context.openSegment(file.name, writable: false),
       let run = try? context.openRun(name, of: segment.header)
     else { return }
-    for epoch in run.info.epochs { catalog.add(epoch, segment: parsed.ordinal) }
+    for epoch in run.info.epochs { catalog.add(epoch, runOf: parsed.ordinal) }
     catalog.add(run.info.state)
   }
 

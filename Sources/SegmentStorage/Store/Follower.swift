@@ -60,9 +60,10 @@ final class Follower: @unchecked Sendable {  // every `var` is guarded by `lock`
   private func readOn() throws(StorageError) -> Bool {
     var isNew = false
     while true {
+      // The size comes first: what is there before nobody writes is no living writer's unflushed group.
+      let size = Int(clamping: try io { () throws(SystemError) in try replayer.segment.file.size() })
       let head = try context.readHead()
       let hasWriter = try context.hasWriter()
-      let size = Int(clamping: try io { () throws(SystemError) in try replayer.segment.file.size() })
       let ordinal = replayer.segment.header.ordinal
       let next = try context.openNextSegment(after: ordinal)
       var limit = size
@@ -157,15 +158,7 @@ final class Follower: @unchecked Sendable {  // every `var` is guarded by `lock`
 
 extension StoreContext {
   /// The newer slot of `HEAD`; `nil` when there is none that is valid.
-  func readHead() throws(StorageError) -> HeadMark? {
-    do throws(SystemError) {
-      let file = try fileSystem.open(path("HEAD"), .read)
-      return try HeadMark.read(file)
-    } catch {
-      if error.isNotFound { return nil }
-      throw StorageError(error)
-    }
-  }
+  func readHead() throws(StorageError) -> HeadMark? { try fileSystem.readHead(of: directory) }
 
   /// Whether a process holds the writer's lock.
   func hasWriter() throws(StorageError) -> Bool {

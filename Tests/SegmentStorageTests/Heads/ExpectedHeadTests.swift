@@ -105,13 +105,13 @@ import Testing
     let files = SimulatedFileSystem(seed: 3)
     let fixture = Self.fixture(files, sealed: sealed)
     try Self.grow(fixture, 0..<30)
-    let fork = files.clone()
+    let fork = files.fork()
     let head = try Self.grow(fixture, 30..<50)
     let later = try Self.grow(fixture, 50..<140)
     let other = fixture.over(fork)
     // Of the same sizes, and of others.
     for text in [1, 2] {
-      let copy = fork.clone()
+      let copy = fork.fork()
       _ = try Self.grow(other.over(copy), 30..<50, text: text)
       let otherEnd = try Self.grow(other.over(copy), 50..<160, text: text)
       #expect(otherEnd.sequence >= head.sequence)
@@ -130,7 +130,7 @@ import Testing
     // One segment, with a run of its first part.
     fixture.options.segmentSize = 1 << 20
     try Self.grow(fixture, 0..<10)
-    let fork = files.clone()
+    let fork = files.fork()
     let head = try Self.grow(fixture, 10..<20)
     try Self.grow(fixture.over(fork), 10..<100, text: 1)
     let name = "store/" + Segment.fileName(ordinal: 1, generation: 1)

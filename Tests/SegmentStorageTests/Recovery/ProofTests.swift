@@ -65,7 +65,7 @@ import Testing
   func theHeadOfAnotherHistoryIsNoProof(sealed: Bool) throws {
     let (files, fixture, _) = try Self.store(sealed: sealed)
     try fixture.open(.write).close()
-    let other = files.clone()
+    let other = files.fork()
     for (files, number) in [(files, 2), (other, 3)] {
       let store = try fixture.over(files).open(.write)
       try store.put(try store.partition(application: "ward"), number, 0...0)
@@ -83,7 +83,7 @@ import Testing
   func thePartialRunOfAnotherHistoryIsNotUsed(sealed: Bool) throws {
     let (files, fixture, _) = try Self.store(sealed: sealed)
     try fixture.open(.write).close()
-    let other = files.clone()
+    let other = files.fork()
     var names: [String] = []
     for (files, number) in [(files, 2), (other, 3)] {
       let store = try fixture.over(files).open(.write)
@@ -99,6 +99,83 @@ import Testing
     #expect(try store.states(ward, 2).count == 1)
     #expect(try store.states(ward, 3).isEmpty)
     try store.close()
+  }
+
+  /// A backup is put over newer files, and the runs that are newer stay. The log grows beyond them in another way, its
+  /// epochs have the numbers of theirs, and then the process is killed.
+  @Test(arguments: [true, false])
+  func aBackupWasPutOverNewerFiles(sealed: Bool) throws {
+    let files = SimulatedFileSystem(seed: 8)
+    let fixture = StoreFixture(files, isSealed: sealed)
+    func append(_ files: SimulatedFileSystem, _ number: Int, _ positions: Range<Int>, kills: Bool = false) throws {
+      let store = try fixture.over(files).open()
+      let ward = try store.partition(application: "ward")
+      for position in positions { try store.put(ward, number, position...position) }
+      if !kills {
+        try store.writer?.writePartialRun(ifLongerThan: 0)
+        try store.close()
+      }
+    }
+    try append(files, 1, 0..<5)
+    let backup = files.allContents()
+    let head = try {
+      let store = try fixture.open(.read)
+      defer { try? store.close() }
+      return store.head
+    }()
+    let restored = files.fork()
+    try append(files, 2, 0..<10)
+    for path in files.paths(under: "store") where path.hasSuffix(".run") {
+      try restored.setContents(of: path, to: files.contents(of: path))
+    }
+    for (path, content) in backup { try restored.setContents(of: path, to: content) }
+    // A process that does not know that such runs are to be removed.
+    let foreign = restored.allContents().filter { $0.key.hasSuffix(".run") }
+    #expect(foreign.count > backup.keys.count { $0.hasSuffix(".run") })
+    try append(restored, 3, 0..<20, kills: true)
+    restored.powerOff()
+    let left = restored.clone()
+    #expect(left.paths(under: "store").filter { foreign[$0] != nil && backup[$0] == nil }.isEmpty)
+    for (path, content) in foreign { try left.setContents(of: path, to: content) }
+    #expect(try ExpectedHeadTests.code(fixture.over(left.clone()), expecting: head) == nil)
+    var options = fixture.options
+    options.fileSystem = left
+    let key: StoreKey = sealed ? StoreFixture.provider() : .plain
+    let salvaged = try SegmentStore.salvage("store", to: "copy", key: key, options: options)
+    #expect(salvaged.losses.isEmpty && salvaged.events == 25, "\(salvaged)")
+    let store = try fixture.over(left).open(.write)
+    let ward = try store.partition(application: "ward")
+    #expect(try [1, 2, 3].map { try store.states(ward, $0).count } == [5, 0, 20])
+    try store.close()
+  }
+
+  /// A state that holds a piece of another plain store, in a commit that was torn: what it says of its own log is no proof.
+  @Test func aPieceOfALogInAStateIsNoProof() throws {
+    let (other, _, ends) = try Self.store(sealed: false)
+    let piece = Array(try other.contents(of: Self.path)[ends[3]..<ends[4]])
+    for shift in 0..<8 {
+      let files = SimulatedFileSystem(seed: 8)
+      let fixture = StoreFixture(files, isSealed: false)
+      let store = try fixture.open()
+      let ward = try store.partition(application: "ward")
+      try store.put(ward, 1, 0...0)
+      let start = try #require(store.writer?.builder.offset)
+      let commit = store.makeCommit()
+      let state = [UInt8](repeating: 7, count: shift) + piece
+      try state.withUnsafeBytes {
+        try commit.add(
+          to: ward, originator: originator(2), position: 0, topic: UnsafeRawBufferPointer(start: nil, count: 0),
+          state: $0)
+      }
+      try store.append(commit)
+      files.powerOff()
+      let torn = files.clone()
+      try torn.flipBit(Self.path, byte: start + 20)
+      try torn.deleteFile("store/HEAD")
+      let next = try fixture.over(torn).open(.write)
+      #expect(next.openReport.cut?.offset == UInt64(start), "shifted by \(shift)")
+      try next.close()
+    }
   }
 
   @Test(arguments: [true, false])

@@ -1,4 +1,5 @@
 import StorageTestSupport
+import Synchronization
 import Testing
 
 @testable import SegmentStorage
@@ -72,7 +73,48 @@ import Testing
     #expect(writer.lastNotificationID(ward) == 4)
     #expect(try reader.refresh())
     #expect(try reader.notifications(sameWard).count == 4)
+    // A deletion that is not durable may yet never have been.
+    let deletion = writer.makeCommit()
+    try deletion.deleteRecord(of: ward, originator: originator(1), position: 0)
+    try writer.append(deletion)
+    #expect(try writer.states(ward, 1).count == 3)
+    #expect(try writer.notifications(ward).map(\.0) == [1, 2, 3, 4])
+    try writer.flush()
+    #expect(try writer.notifications(ward).map(\.0) == [2, 3, 4])
     try writer.close()
+    try reader.close()
+  }
+
+  /// A writer that comes between two looks of a reader, and writes without flushing.
+  @Test(arguments: [true, false])
+  func aWriterThatComesMeanwhileIsNotOvertaken(opens: Bool) throws {
+    let files = SimulatedFileSystem(seed: 3)
+    var fixture = StoreFixture(files)
+    fixture.options.durability = .none
+    let first = try fixture.open()
+    try first.put(try first.partition(application: "ward"), 1, 0...1)
+    try first.close()
+    let before = try fixture.open(.read)
+    let came = Mutex<SegmentStore?>(nil)
+    let comes = Mutex(true)
+    files.beforeEachCall { [fixture] call in
+      // The reader has heard that nobody writes.
+      guard call.path.hasSuffix(".log") || call.path.hasSuffix("HEAD"), call.kind == .size || call.kind == .read,
+        comes.withLock({ $0 && files.trace.last?.kind == .lockQuery })
+      else { return }
+      comes.withLock { $0 = false }
+      came.withLock {
+        $0 = try? fixture.open(.write)
+        if let writer = $0, let ward = try? writer.partition(application: "ward") {
+          _ = try? writer.put(ward, 2, 0...3)
+        }
+      }
+    }
+    if !opens { try before.refresh() }
+    let reader = opens ? try fixture.open(.read) : before
+    files.beforeEachCall(nil)
+    #expect(try reader.notifications(try reader.partition(application: "ward")).count == 2)
+    try came.withLock { try $0?.close() }
     try reader.close()
   }
 
