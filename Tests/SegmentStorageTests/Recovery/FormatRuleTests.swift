@@ -59,6 +59,89 @@ import Testing
     for count in bytes.indices { #expect(!parses(Array(bytes[..<count]))) }
   }
 
+  /// Numbers that have 32 bits in memory, and up to 64 in the file.
+  @Test func numbersThatCannotBe() {
+    func parses(place: UInt64 = 0, topic: UInt64 = 0, pipeline: UInt64? = nil, application: UInt64 = 0) -> Bool {
+      let buffer = RawBuffer(capacity: 256)
+      buffer.append(CommitMetadata.singleSection | (pipeline == nil ? 0 : CommitMetadata.definesNames))
+      buffer.appendSignedVarint(5)
+      if let pipeline {
+        buffer.appendVarint(0)
+        buffer.appendVarint(1)
+        buffer.appendVarint(application)
+        buffer.appendVarint(pipeline)
+      }
+      buffer.appendVarint(UInt64(RecordRole.event.rawValue) | place << 2)
+      buffer.appendVarint(1)
+      buffer.appendVarint(topic << 3)
+      buffer.append(UInt64(1))
+      buffer.append(UInt64(2))
+      buffer.appendVarint(3)
+      var metadata = CommitMetadata()
+      // As salvage reads it, which does not know how many there are.
+      return metadata.parse(buffer.bytes, recordCount: 1, names: Int(UInt32.max), partitions: Int(UInt32.max))
+    }
+    #expect(parses() && parses(topic: 7) && parses(place: 7) && parses(pipeline: 7, application: 1))
+    #expect(parses(pipeline: UInt64(UInt32.max)))
+    for number in [1 << 32, 1 << 40, 1 << 60] as [UInt64] {
+      #expect(!parses(place: number) && !parses(topic: number), "\(number)")
+      #expect(!parses(pipeline: number) && !parses(pipeline: 0, application: number), "\(number)")
+    }
+  }
+
+  /// A frame of a type that is not known yet, whole and in its place, is passed over or refused, as its type says, and never
+  /// cut off.
+  @Test(arguments: [0x7F, 0xFF] as [UInt8])
+  func aFrameOfALaterFormat(type: UInt8) throws {
+    let files = SimulatedFileSystem(seed: 8)
+    let fixture = StoreFixture(files, isSealed: false)
+    let store = try fixture.open()
+    try store.put(try store.partition(application: "ward"), 1, 0...3)
+    let last = (try #require(store.writer?.builder.offset), try #require(store.writer?.builder.previousTag))
+    try store.close()
+    let path = "store/" + Segment.fileName(ordinal: 1, generation: 1)
+    let log = try files.contents(of: path)
+    #expect(log.count == last.0)
+    var offset = Format.pageSize
+    var previous: FrameHeader?
+    while offset < log.count {
+      previous = log[offset...].withUnsafeBytes { FrameHeader($0.baseAddress.unsafelyUnwrapped, suite: .plain) }
+      offset += try #require(previous).frameLength
+    }
+    let before = try #require(previous)
+    var header = FrameHeader(
+      type: .footer, frameLength: 48, metadataLength: 0, recordCount: 0, sequence: before.sequence + 1, counter: 0,
+      syncedUpTo: 0, previousCRC: before.headerCRC)
+    header.type = type
+    let frame = RawBuffer(capacity: 64)
+    frame.appendZeros(48)
+    header.storeAuthenticated(to: frame.start)
+    let none = UnsafeRawBufferPointer(start: nil, count: 0)
+    let tag = ChainLink(last.1, suite: .plain, headerHash: nil).withBytes {
+      plainTag(UnsafeRawBufferPointer(rebasing: frame.bytes[..<FrameHeader.authenticatedSize]), none, $0, none)
+    }
+    frame.start.storeBytes(of: tag.littleEndian, toByteOffset: 40, as: UInt32.self)
+    _ = FrameHeader.storeChecksums(
+      bodyCRC: CRC32C.checksum(UnsafeRawBufferPointer(rebasing: frame.bytes[40..<44])), to: frame.start)
+    try files.setContents(of: path, to: log + Array(frame.bytes))
+    let changed = files.allContents()
+    guard type & 0x80 == 0 else {
+      for access in [StoreAccess.read, .write] {
+        #expect(try storageCode { _ = try fixture.open(access) } == .unsupportedFormat)
+      }
+      #expect(files.allContents() == changed)
+      return
+    }
+    let next = try fixture.open(.write)
+    #expect(next.openReport.cut == nil)
+    try next.put(try next.partition(application: "ward"), 1, 4...4)
+    try next.close()
+    #expect(Array(try files.contents(of: path)[..<(log.count + 48)]) == log + Array(frame.bytes))
+    let whole = try fixture.open(.read)
+    #expect(try whole.states(try whole.partition(application: "ward"), 1).count == 5)
+    try whole.close()
+  }
+
   @Test func aSegmentOfALaterFormatIsRefused() throws {
     let store = try #require(StoreID(bytes: [UInt8](repeating: 3, count: 16)))
     let page = SegmentHeader(suite: .plain, storeID: store, ordinal: 2, rootKeyID: 0, firstSequence: 9).encoded()
