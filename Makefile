@@ -6,7 +6,7 @@ TIME ?= 60
 FORMATTED = Package.swift $(wildcard Sources Tests Benchmarks Examples/Package.swift Examples/Sources \
 	Fuzzing/Package.swift Fuzzing/Sources)
 
-.PHONY: help setup build demo examples test test-optimised torture coverage mutations fuzz tsan kill-loop format lint clean
+.PHONY: help setup setup-tests build demo examples test test-optimised torture coverage mutations fuzz tsan kill-loop format lint clean
 
 help:
 	@echo 'make demo            build the command and watch it work'
@@ -40,7 +40,10 @@ examples: setup
 	@for name in BankAccount OrdersSystem Balances; do \
 	  echo "== $$name"; "$$($(SWIFT) build --package-path Examples --show-bin-path)/$$name" || exit 1; done
 
-test: setup
+setup-tests:
+	@Scripts/setup.sh --tests
+
+test: setup-tests
 	$(SWIFT) test
 
 test-optimised: setup
@@ -49,7 +52,7 @@ test-optimised: setup
 torture: setup
 	@TIME=$(TIME) SEED="$(SEED)" Scripts/torture.sh
 
-coverage: setup
+coverage: setup-tests
 	$(SWIFT) test --enable-code-coverage
 	@Scripts/coverage.sh
 
@@ -74,3 +77,5 @@ lint:
 clean:
 	$(SWIFT) package clean
 	$(SWIFT) package --package-path Examples clean
+	$(SWIFT) package --package-path Fuzzing clean
+	rm -rf .build-torture .build-tsan .build-mutations

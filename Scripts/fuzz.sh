@@ -12,7 +12,7 @@ targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(frames info run keyring json import state store)
 
 compiler=$("$swift" -print-target-info | sed -n 's/.*"runtimeResourcePath": *"\(.*\)".*/\1/p')
-library=$(find -L "$compiler/clang/lib" "$compiler/../clang" -name 'libclang_rt.fuzzer_no_main-'"$(uname -m)"'.a' 2>/dev/null | head -1)
+library=$(find -L "$compiler/clang/lib" "$compiler/../clang" -name 'libclang_rt.fuzzer_no_main-'"$(uname -m)"'.a' 2>/dev/null | head -1 || true)
 [ -n "$library" ] || { echo "This Swift toolchain comes without libFuzzer." >&2; exit 1; }
 
 # The engine itself is instrumented, and opened up to the fuzzer: in this build only.

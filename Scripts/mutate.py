@@ -147,6 +147,10 @@ def run(command, seconds=None):
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return None, ""
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
 
 
 def build():
@@ -220,8 +224,7 @@ def main():
                 file.write(original.replace(text, replacement))
             status, output = build()
             if status != 0:
-                print(f"{number:3} NOT BUILT {path}: {text.strip()!r}\n{output[-600:]}", flush=True)
-                continue
+                sys.exit(f"{number:3} does not build; mend it: {path}: {text.strip()!r}\n{output[-600:]}")
             for stage, limit in zip(STAGES, limits):
                 status, output = test(stage, limit)
                 if status != 0:

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the libraries that the build needs, with apt, where they are missing. Does nothing, and asks for nothing,
 # where they are there.
+#   Scripts/setup.sh [--tests]     with what the tests need besides: Python's packages for the independent reader
 set -euo pipefail
 
 if ! command -v "${SWIFT:-swift}" >/dev/null; then
@@ -20,6 +21,12 @@ command -v git >/dev/null || missing+=(git ca-certificates)
 has_library libcrypto || missing+=(libssl-dev)
 has_library liblz4 || missing+=(liblz4-dev)
 has_library zlib || missing+=(zlib1g-dev)
+reads_stores() {
+  "$1" -c 'import cryptography, lz4.block' 2>/dev/null
+}
+if [ "${1:-}" = --tests ] && ! reads_stores python3 && ! reads_stores /usr/bin/python3; then
+  missing+=(python3 python3-cryptography python3-lz4)
+fi
 # Without pkg-config nothing can be said of the libraries; a package that is there already is left alone.
 if command -v dpkg-query >/dev/null; then
   absent=()

@@ -199,7 +199,12 @@ enum IndependentReader {
     }
   }
 
-  static let isAvailable = (try? run(["-c", "import cryptography, lz4.block"]).status) == 0
+  /// The first Python that has what the reader needs: the system's own may, where another comes first.
+  private static let python = ["python3", "/usr/bin/python3"].first {
+    (try? run([$0, "-c", "import cryptography, lz4.block"]).status) == 0
+  }
+
+  static var isAvailable: Bool { python != nil }
 
   static let script: String = {
     var url = URL(fileURLWithPath: #filePath)
@@ -218,7 +223,7 @@ enum IndependentReader {
       try Data(text.utf8).write(to: URL(fileURLWithPath: file))
       arguments += ["--key-file", file]
     }
-    let (status, output, errors) = try run(arguments)
+    let (status, output, errors) = try run([python ?? "python3"] + arguments)
     let lines = try output.split(separator: UInt8(ascii: "\n")).map { try JSONDecoder().decode(Line.self, from: $0) }
     return (status, lines, errors)
   }
@@ -226,7 +231,7 @@ enum IndependentReader {
   private static func run(_ arguments: [String]) throws -> (status: Int32, output: Data, errors: String) {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["python3"] + arguments
+    process.arguments = arguments
     let output = Pipe()
     let errors = Pipe()
     process.standardOutput = output

@@ -31,6 +31,17 @@ import Testing
     let second = try Keyring.create(storeID: testStoreID, keyEncryptionKey: key(1))
     #expect(try Self.rootKey(first, 1) != Self.rootKey(second, 1))
     #expect(try first.indexKeys().fingerprint != second.indexKeys().fingerprint)
+    // Behind the header, the store's ID and the name of the key-encryption key there are random bytes and sealed ones.
+    func windows(_ bytes: [UInt8]) -> Set<[UInt8]> {
+      Set((0...(bytes.count - 16)).map { Array(bytes[$0..<($0 + 16)]) })
+    }
+    let files = [first.encoded(), second.encoded()]
+    let sealed = files.map { windows(Array($0[70..<($0.count / 2)])) }
+    #expect(sealed[0].count > 200 && sealed[0].isDisjoint(with: sealed[1]))
+    // No key stands in a file as it is used.
+    for secret in [try Self.rootKey(first, 1), key(1).withUnsafeBytes({ Array($0) })] {
+      #expect(windows(secret).isDisjoint(with: windows(files[0])))
+    }
   }
 
   @Test func anotherKeyOrStoreIsNamed() throws {
@@ -79,7 +90,7 @@ import Testing
   @Test func bytesChangedUnderAGoodChecksumAreFound() throws {
     let bytes = try Keyring.create(storeID: testStoreID, keyEncryptionKey: key(1)).encoded()
     let half = bytes.count / 2
-    for place in 20..<(half - 4) {
+    for place in 8..<(half - 4) {
       var block = Array(bytes[..<half])
       block[place] ^= 0x02
       let checksum = block[..<(half - 4)].withUnsafeBytes { CRC32C.checksum($0) }

@@ -288,7 +288,37 @@ import Testing
         return options
       }())
     texts.append("\(report)")
-    #expect(texts.count == 2)
-    for text in texts { for secret in ["somebody", "Ward.Event"] { #expect(!text.contains(secret)) } }
+    var options = fixture.options
+    options.fileSystem = files
+    texts.append("\(try SegmentStore.verify("store", key: StoreFixture.provider(), options: options))")
+    // Metadata that was changed, a conflict, a tracking position that is behind, another key.
+    let (others, _, _) = try Self.makeStore(9)
+    func note(_ body: () throws -> Void) {
+      do {
+        try body()
+      } catch {
+        texts.append("\(error)")
+      }
+    }
+    let store = try fixture.over(others).open(.write)
+    let ward = try store.partition(application: "ward")
+    note { try store.put(ward, 1, 1...1) }
+    let tracking = store.makeCommit()
+    try tracking.track(ward, upstream: "laboratory", pipeline: 0, notificationID: 5)
+    try store.append(tracking)
+    note { try store.append(tracking) }
+    try store.close()
+    try others.flipBit(Self.name, byte: commit.offset + commit.header.metadataOffset(.aes256GCM) + 3)
+    note { _ = try fixture.over(others).open(.write) }
+    let wrong = [UInt8](repeating: 0x41, count: 32)
+    options.fileSystem = others
+    note { _ = try SegmentStore.open("store", key: StoreFixture.provider(wrong), options: options) }
+    #expect(texts.count == 7)
+    let keys = [wrong, StoreFixture.key].flatMap { key in
+      [key.map { String(Character(Unicode.Scalar($0))) }.joined(), key.map { String($0, radix: 16) }.joined()]
+    }
+    for text in texts {
+      for secret in ["somebody", "Ward.Event"] + keys { #expect(!text.contains(secret), "\(text)") }
+    }
   }
 }

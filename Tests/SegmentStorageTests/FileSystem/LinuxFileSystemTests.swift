@@ -10,6 +10,9 @@ struct LinuxFileSystemTests {
   func modes() throws {
     let directory = try TemporaryDirectory()
     let files = LinuxFileSystem()
+    // Whatever the process lets others do.
+    let mask = umask(0)
+    defer { umask(mask) }
     let file = try files.open("\(directory.path)/f", .create)
     try files.createDirectory("\(directory.path)/d")
     var status = stat()
