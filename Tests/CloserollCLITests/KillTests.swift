@@ -5,7 +5,7 @@ import Testing
 @Suite(.serialized) struct KillTests {
   /// `CLOSEROLL_KILLS` asks for another number of rounds.
   static let rounds = environmentNumber("CLOSEROLL_KILLS", 100)
-  /// A store has one file open for each of its small segments: begin another one now and then.
+  /// Another store is begun now and then: the making of one is killed, too.
   static let roundsPerStore = 100
 
   @Test func acknowledgedEventsSurviveSIGKILL() throws {
