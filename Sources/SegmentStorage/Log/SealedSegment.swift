@@ -315,7 +315,8 @@ final class StoreContext: Sendable {
     }
   }
 
-  /// A segment is mapped up to where it may ever grow: addresses cost nothing, and the mapping never moves.
+  /// A segment is mapped up to where it may ever grow: addresses cost nothing, and the mapping never moves. Another process
+  /// may write larger segments than this store's options say: what stands behind the mapping is read by `pread`.
   private func mapping(of file: any File) throws(StorageError) -> (any MappedFile)? {
     guard options.reads == .mapped else { return nil }
     return try io { () throws(SystemError) in

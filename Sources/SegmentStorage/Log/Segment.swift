@@ -8,7 +8,8 @@ final class Segment: Sendable {
   let header: SegmentHeader
   let name: String
   let file: any File
-  /// A mapping that reaches to where the segment may ever grow; `nil` when it is read by `pread`.
+  /// A mapping that reaches to where the segment may ever grow if its writer has this store's segment size; what another
+  /// writer puts behind it is read by `pread`. `nil` when all is.
   let mapping: (any MappedFile)?
   /// SHA-256 of the header page: part of the first frame's associated data.
   let headerHash: [UInt8]
@@ -54,7 +55,8 @@ final class Segment: Sendable {
   }
 }
 
-/// Reads a segment's bytes: straight from the mapping, or through a window of its own that reads ahead.
+/// Reads a segment's bytes: straight from the mapping, as far as it reaches, or through a window of its own that reads
+/// ahead.
 ///
 /// Not thread-safe. The bytes it returns are valid until the next call.
 final class SegmentReader {
@@ -78,8 +80,7 @@ final class SegmentReader {
   @inline(__always)
   func bytes(at offset: Int, count: Int, readAhead: Int = 256 << 10) throws(StorageError) -> UnsafeRawBufferPointer {
     let available = max(0, min(count, limit - offset))
-    if usesMapping, let mapping = segment.mapping {
-      guard offset + available <= mapping.length else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+    if usesMapping, let mapping = segment.mapping, offset + available <= mapping.length {
       return UnsafeRawBufferPointer(start: mapping.start + offset, count: available)
     }
     return try windowBytes(at: offset, count: available, readAhead: readAhead)
