@@ -10,12 +10,22 @@ final class SealedSegment: Sendable {
   enum Part: @unchecked Sendable {  // an index in memory is not changed any more
     case run(Run)
     case memory(ActiveIndex)
+
+    var identity: ObjectIdentifier {
+      switch self {
+      case .run(let run): ObjectIdentifier(run)
+      case .memory(let memory): ObjectIdentifier(memory)
+      }
+    }
   }
 
   /// How the records of a part of the log are found: its pieces in the order of the log.
   struct Index: Sendable {
     var parts: [Part]
     var info: SegmentInfo
+
+    /// Whether the other consists of the very same pieces.
+    func isSame(as other: Index) -> Bool { parts.map(\.identity) == other.parts.map(\.identity) }
   }
 
   let segment: Segment
@@ -26,6 +36,9 @@ final class SealedSegment: Sendable {
   let isPartial: Bool
   private let context: StoreContext
   private let index: Mutex<Index?>
+  /// Held while the index is opened or rebuilt, so that of several threads that find none, or the same one damaged, one
+  /// does the work. Nobody who holds the view's lock may take it: a rebuild reads the whole segment.
+  private let loading = Monitor()
 
   init(
     _ segment: Segment, end: Int, finalTag: LinkTag, isPartial: Bool, context: StoreContext, index: Index? = nil
@@ -41,11 +54,25 @@ final class SealedSegment: Sendable {
   /// The index, loaded on first use: from the run, or rebuilt from the segment when that is missing or damaged.
   func loadIndex() throws(StorageError) -> Index {
     if let known = index.withLock({ $0 }) { return known }
-    // Two threads may load at the same time; both find the same.
-    let opened = try openRun()
-    let loaded = if let opened { opened } else { try rebuild() }
-    index.withLock { $0 = loaded }
-    return loaded
+    return try loading.withLock { () throws(StorageError) in
+      // Another thread may have loaded it meanwhile.
+      if let known = index.withLock({ $0 }) { return known }
+      let opened = try openRun()
+      let loaded = if let opened { opened } else { try rebuild() }
+      index.withLock { $0 = loaded }
+      return loaded
+    }
+  }
+
+  /// The index rebuilt from the segment in the place of a damaged one.
+  private func replace(_ damaged: Index) throws(StorageError) -> Index {
+    try loading.withLock { () throws(StorageError) in
+      // Another thread may have met the same damage.
+      if let known = index.withLock({ $0 }), !known.isSame(as: damaged) { return known }
+      let rebuilt = try rebuild()
+      index.withLock { $0 = rebuilt }
+      return rebuilt
+    }
   }
 
   /// Replaces the index by the run that the writing process has made of the segment; `false` while there is none.
@@ -62,15 +89,14 @@ final class SealedSegment: Sendable {
 
   /// Runs `body` with the index; when a run turns out damaged, again with one rebuilt from the segment.
   func withIndex<Result>(_ body: (Index) throws(StorageError) -> Result) throws(StorageError) -> Result {
+    let known = try loadIndex()
     do throws(StorageError) {
-      return try body(try loadIndex())
+      return try body(known)
     } catch {
       guard error.code == .damaged, error.file?.hasSuffix(".run") == true else { throw error }
       context.report.note("\(error) It is rebuilt.")
     }
-    let rebuilt = try rebuild()
-    index.withLock { $0 = rebuilt }
-    return try body(rebuilt)
+    return try body(try replace(known))
   }
 
   /// Appends the places of a key's records in the order in which they were written.
@@ -197,6 +223,9 @@ final class StoreContext: Sendable {
   /// Learns dictionaries from what is stored; `nil` when nobody does.
   let sampler: Sampler?
   private let documentVersion = Atomic<Int64>(0)
+  /// Held while a run is written: whoever finishes a segment and whoever rebuilds its damaged index use the same temporary
+  /// file, and to cut it would take the ground from under the other's mapping.
+  private let runWriting = Monitor()
   /// Reads the key ring again: a writer may have added a root key since.
   private let readKeyring: @Sendable () throws(StorageError) -> Keyring?
 
@@ -261,6 +290,8 @@ final class StoreContext: Sendable {
         index.parts, documents: documents, state: index.info.state, keys: keys.index),
       directory: directoryEntries, documents: documents, info: index.info)
     let name = RunFormat.fileName(ordinal: segment.header.ordinal, partialEnd: isPartial ? index.info.end : nil)
+    runWriting.lock()
+    defer { runWriting.unlock() }
     try io { () throws(SystemError) in
       try RunWriter.replaceFile(bytes, name: name, directory: directory, fileSystem: fileSystem)
     }

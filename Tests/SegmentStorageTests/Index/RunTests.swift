@@ -111,6 +111,88 @@ import Testing
     for thread in threads { thread.join() }
     #expect(found.load(ordering: .acquiring) == 2 && difference.load(ordering: .acquiring) == 0)
   }
+
+  /// Half a second for what happens only if something is wrong.
+  private static func wait(until isDone: () -> Bool) {
+    let clock = LinuxFileSystem()
+    let end = clock.monotonicNanoseconds() + 500_000_000
+    while !isDone(), clock.monotonicNanoseconds() < end { usleep(1000) }
+  }
+
+  /// Two threads that find no run of a segment, or the same damaged one: one of them makes a new one, and both read it.
+  @Test(arguments: [false, true])
+  func twoThreadsRebuildOneRun(damaged: Bool) throws {
+    let files = SimulatedFileSystem(seed: 1)
+    let (written, _) = try Self.store(1000, on: files)
+    try written.writer?.exclusively { () throws(StorageError) in try written.writer?.roll() }
+    try written.close()
+    let name = "store/" + RunFormat.fileName(ordinal: 1, partialEnd: nil)
+    if damaged { try files.flipBit(name, byte: Format.pageSize) } else { try files.deleteFile(name) }
+    let fixture = StoreFixture(files)
+    let store = try fixture.open(.write)
+    let ward = try store.partition(application: "ward")
+    let temporary = Atomic<Int>(0)
+    files.beforeEachCall { call in
+      guard call.kind == .open, call.path == "\(name).next" else { return }
+      temporary.add(1, ordering: .acquiringAndReleasing)
+      // Time for the other thread to come here too.
+      Self.wait { temporary.load(ordering: .acquiring) > 1 }
+    }
+    let found = Atomic<Int>(0)
+    let threads = (0..<2).map { number in
+      EngineThread {
+        do {
+          if try store.states(ward, number).count == 1 { found.add(1, ordering: .relaxed) }
+        } catch {
+          Issue.record("\(error)")
+        }
+      }
+    }
+    for thread in threads { thread.join() }
+    files.beforeEachCall(nil)
+    #expect(found.load(ordering: .relaxed) == 2)
+    #expect(temporary.load(ordering: .relaxed) == 1)
+    for number in stride(from: 0, to: 1000, by: 97) { #expect(try store.states(ward, number).count == 1) }
+    try store.close()
+    var options = fixture.options
+    options.fileSystem = files
+    #expect(try SegmentStore.verify("store", key: StoreFixture.provider(), options: options).isClean)
+  }
+
+  /// Whoever finishes a segment and whoever rebuilds its index may write its run at the same time: one behind the other.
+  @Test func twoThreadsWriteOneRun() throws {
+    let files = SimulatedFileSystem(seed: 1)
+    let (store, ward) = try Self.store(1000, on: files)
+    try store.writer?.exclusively { () throws(StorageError) in try store.writer?.roll() }
+    let sealed = try #require(store.view.sealed.first)
+    let index = try sealed.loadIndex()
+    let writing = Atomic<Int>(0)
+    let met = Atomic<Bool>(false)
+    files.beforeEachCall { call in
+      guard call.path.hasSuffix(".run.next") else { return }
+      if call.kind == .open {
+        if writing.add(1, ordering: .acquiringAndReleasing).newValue > 1 { met.store(true, ordering: .releasing) }
+        // Time for the other thread to come here too.
+        Self.wait { met.load(ordering: .acquiring) }
+      } else if call.kind == .rename {
+        writing.subtract(1, ordering: .acquiringAndReleasing)
+      }
+    }
+    let threads = (0..<2).map { _ in
+      EngineThread {
+        do {
+          sealed.adopt(try store.context.writeRun(index, of: sealed.segment, isPartial: false))
+        } catch {
+          Issue.record("\(error)")
+        }
+      }
+    }
+    for thread in threads { thread.join() }
+    files.beforeEachCall(nil)
+    #expect(met.load(ordering: .acquiring) == false)
+    for number in stride(from: 0, to: 1000, by: 97) { #expect(try store.states(ward, number).count == 1) }
+    try store.close()
+  }
 }
 
 /// A file whose reads of one page wait until two threads are at it.
