@@ -18,7 +18,8 @@
 ///                                   132  document count             u32
 /// ```
 ///
-/// *Originators*: 255 a page, sorted: fingerprint u64 ‖ postings offset u40 ‖ record count u24. *Postings*: per record
+/// *Originators*: 255 a page, sorted: fingerprint u64 ‖ postings offset u40 ‖ record count u24; a fingerprint may come more
+/// than once. *Postings*: per record
 /// zigzag varint position delta ‖ varint frame offset / 8 delta ‖ varint record index × 4 + flags (bit 0
 /// document, bit 1 tombstone) ‖ varint blob offset behind the frame's start; a stream over the pages' 4,088 bytes. *Directory*: 102 a page: partition u32 ‖ epoch u32 ‖ first
 /// notification ID i64 ‖ frame offset u32 ‖ zero u32 ‖ link 16. *Documents*: the last version of each, 102 a page:
@@ -31,6 +32,8 @@ enum RunFormat {
   static let payload = Format.pageSize - 8
   static let originatorSize = 16
   static let originatorsPerPage = payload / originatorSize
+  /// An originator's entry counts its records in 24 bits; more are divided among entries of the same fingerprint.
+  static let recordsPerEntry = 0xFF_FFFF
   static let directorySize = 40
   static let directoryPerPage = payload / directorySize
   static let filterBlockSize = 64

@@ -3,7 +3,11 @@ internal import Sealing
 /// Puts a run together in memory and writes it: to a temporary name, flushed, renamed, directory flushed.
 struct RunWriter {
   let keys: IndexKeys
+  /// A test that lowers it need not store millions of records.
+  var recordsPerEntry = RunFormat.recordsPerEntry
   let buffer = RawBuffer(capacity: 64 << 10)
+
+  init(keys: IndexKeys) { self.keys = keys }
 
   struct Originator {
     var fingerprint: UInt64
@@ -111,22 +115,19 @@ struct RunWriter {
     let postings = RawBuffer(capacity: 64 << 10)
     let originatorPage = pageCount
     var records = 0
+    var entries = 0
     for originator in originators {
-      beginEntry(RunFormat.originatorSize, RunFormat.originatorsPerPage)
-      buffer.append(originator.fingerprint)
-      buffer.append(UInt64(postings.count) | UInt64(originator.locations.count) << 40)
       records += originator.locations.count
-      var position: Int64 = 0
-      var frame: Int64 = 0
-      for location in originator.locations {
-        postings.appendSignedVarint(location.position &- position)
-        position = location.position
-        // Order by place within an originator may break when runs are merged: signed.
-        postings.appendSignedVarint(Int64(location.frameOffset >> 3) - frame)
-        frame = Int64(location.frameOffset >> 3)
-        postings.appendVarint(UInt64(location.recordIndex) << 2 | UInt64(location.flags.rawValue))
-        postings.appendVarint(UInt64(location.blobOffset - location.frameOffset))
-      }
+      var rest = originator.locations[...]
+      repeat {
+        let divided = rest.prefix(recordsPerEntry)
+        rest = rest.dropFirst(recordsPerEntry)
+        entries += 1
+        beginEntry(RunFormat.originatorSize, RunFormat.originatorsPerPage)
+        buffer.append(originator.fingerprint)
+        buffer.append(UInt64(postings.count) | UInt64(divided.count) << 40)
+        append(divided, to: postings)
+      } while !rest.isEmpty
     }
     finishPage()
     let postingsPage = pageCount
@@ -181,7 +182,7 @@ struct RunWriter {
       finishPage()
     }
     writeHeader(
-      segment: segment, runID: runID, info: info, originators: originators.count, records: records,
+      segment: segment, runID: runID, info: info, originators: entries, records: records,
       postingsBytes: postings.count,
       pages: (originatorPage, postingsPage, directoryPage, filterPage, infoPage), directoryCount: directory.count,
       documents: (documentPage, documents.count),
@@ -193,6 +194,21 @@ struct RunWriter {
       start.storeBytes(of: mac.littleEndian, toByteOffset: RunFormat.payload, as: UInt64.self)
     }
     return buffer.bytes
+  }
+
+  /// Appends the places of one entry's records.
+  private func append(_ locations: ContiguousArray<RecordLocation>.SubSequence, to postings: RawBuffer) {
+    var position: Int64 = 0
+    var frame: Int64 = 0
+    for location in locations {
+      postings.appendSignedVarint(location.position &- position)
+      position = location.position
+      // Order by place within an originator may break when runs are merged: signed.
+      postings.appendSignedVarint(Int64(location.frameOffset >> 3) - frame)
+      frame = Int64(location.frameOffset >> 3)
+      postings.appendVarint(UInt64(location.recordIndex) << 2 | UInt64(location.flags.rawValue))
+      postings.appendVarint(UInt64(location.blobOffset - location.frameOffset))
+    }
   }
 
   /// What the sealed info of a run is bound to.

@@ -112,6 +112,55 @@ import Testing
     #expect(found.load(ordering: .acquiring) == 2 && difference.load(ordering: .acquiring) == 0)
   }
 
+  /// More records of an originator than one entry counts stand in several, also where these go over pages.
+  @Test(arguments: [1, 2, 7, 256])
+  func anOriginatorOfManyEntries(recordsPerEntry: Int) throws {
+    #expect(RunFormat.recordsPerEntry == (1 << 24) - 1)
+    let files = SimulatedFileSystem(seed: 4)
+    let fixture = StoreFixture(files)
+    let store = try fixture.open()
+    let ward = try store.partition(application: "ward")
+    let counts = [700, 1, 300, 3]
+    for start in stride(from: 0, to: 700, by: 50) {
+      for (number, count) in counts.enumerated() where start < count {
+        try store.put(ward, number, start...min(start + 49, count - 1))
+      }
+    }
+    try store.writer?.exclusively { () throws(StorageError) in try store.writer?.roll() }
+    let sealed = try #require(store.view.sealed.first)
+    let index = try sealed.loadIndex()
+    let keys = store.context.keys.index
+    var writer = RunWriter(keys: keys)
+    writer.recordsPerEntry = recordsPerEntry
+    let bytes = try writer.encode(
+      segment: sealed.segment.header,
+      originators: try RunWriter.originators(index.parts, documents: [], state: index.info.state, keys: keys),
+      directory: [], documents: [], info: index.info)
+    try store.close()
+    try RunWriter.replaceFile(
+      bytes, name: RunFormat.fileName(ordinal: 1, partialEnd: nil), directory: "store", fileSystem: files)
+
+    let again = try fixture.open()
+    let same = try again.partition(application: "ward")
+    guard case .run(let run)? = try again.view.sealed.first?.loadIndex().parts.first else {
+      Issue.record("the segment has no run")
+      return
+    }
+    #expect(run.originatorCount == counts.reduce(0) { $0 + ($1 + recordsPerEntry - 1) / recordsPerEntry })
+    #expect(run.recordCount == counts.reduce(0, +))
+    for (number, count) in counts.enumerated() {
+      let states = try again.states(same, number)
+      #expect(states.count == count)
+      for (position, state) in states { #expect(state == stateBytes(number, Int(position))) }
+      for position in Set([0, count / 2, count - 1]) {
+        #expect(try storageCode { try again.put(same, number, position...position) } == .conflict)
+      }
+      try again.put(same, number, count...count)
+    }
+    #expect(again.notes.isEmpty)
+    try again.close()
+  }
+
   /// Half a second for what happens only if something is wrong.
   private static func wait(until isDone: () -> Bool) {
     let clock = LinuxFileSystem()
