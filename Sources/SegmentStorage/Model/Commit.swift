@@ -245,7 +245,7 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
     }
     guard
       !tracking.contains(where: {
-        $0.application === partition && $0.upstream == upstream && $0.pipeline == pipeline
+        $0.application === partition && $0.upstream.hasSameBytes(as: upstream) && $0.pipeline == pipeline
       })
     else { throw StorageError(.invalidArgument, "A commit raises a tracking position once.") }
     tracking.append(

@@ -389,7 +389,7 @@ extension LogWriter {
 
 extension CommitReceipt {
   fileprivate mutating func note(_ partition: Partition, _ ids: ClosedRange<Int64>) {
-    if let last = ranges.indices.last, ranges[last].application == partition.application,
+    if let last = ranges.indices.last, ranges[last].application.hasSameBytes(as: partition.application),
       ranges[last].pipeline == partition.pipeline, ranges[last].notificationIDs.upperBound + 1 == ids.lowerBound
     {
       ranges[last].notificationIDs = ranges[last].notificationIDs.lowerBound...ids.upperBound

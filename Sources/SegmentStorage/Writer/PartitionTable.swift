@@ -6,7 +6,9 @@ final class PartitionTable: Sendable {
 
   func partition(application: String, pipeline: UInt32) -> Partition {
     partitions.withLock { known in
-      if let found = known.first(where: { $0.pipeline == pipeline && $0.application == application }) { return found }
+      if let found = known.first(where: { $0.pipeline == pipeline && $0.application.hasSameBytes(as: application) }) {
+        return found
+      }
       let made = Partition(
         application: application, pipeline: pipeline, handle: known.count, owner: ObjectIdentifier(self))
       known.append(made)
@@ -15,4 +17,10 @@ final class PartitionTable: Sendable {
   }
 
   func partition(_ handle: Int) -> Partition { partitions.withLock { $0[handle] } }
+}
+
+extension String {
+  /// Whether both are stored as the same name. `==` takes "é" in one code point and in two for the same; on disk, and in
+  /// what states are sealed for, they are two names.
+  func hasSameBytes(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 }
