@@ -27,7 +27,7 @@ enum Seeds {
     var state = LogState()
     state.names = [Array("ward".utf8), Array("Ward.Event".utf8)]
     state.partitions = [LogState.PartitionEntry(application: 0, pipeline: 0, head: 9)]
-    state.deleted = [0: [2, 5]]
+    for id in [2, 5] as [Int64] { state.noteDeletion(id, in: 0) }
     state.tracking = [LogState.TrackingKey(application: 0, applicationPipeline: 0, upstream: 1, pipeline: 2): 7]
     state.encode(to: info)
     put("info", "state", [1, 0, 0] + Array(info.bytes))

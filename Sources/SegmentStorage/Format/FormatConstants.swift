@@ -31,6 +31,10 @@ public enum StorageLimits {
   public static let trackingPerCommit = 1024
   /// Bytes of one commit on disk, with everything: 64 MiB.
   public static let commit = 64 << 20
+  /// Bytes of the IDs of deleted notifications: 12 MiB, some 6 to 12 million of them. A store remembers each for good, one to
+  /// two bytes for most, and begins every segment with them. A deletion beyond that is refused by `append`; everything else
+  /// is stored as before. Snapshots, documents and events without a notification ID do not count.
+  public static let deletedNotifications = 12 << 20
   /// The largest position and the largest notification ID.
   public static let position = Int64.max
 }

@@ -1,7 +1,7 @@
 /// What is true of a store at one place in its log: enough to go on from there without anything earlier.
 ///
 /// It stands, sealed, in the opening frame of every segment and in every run. It grows with the number of applications,
-/// topics, upstreams and of epochs in one segment, not with the number of events.
+/// topics, upstreams, of epochs in one segment and of deleted notifications, not with the number of events.
 struct LogState: Equatable, Sendable {
   struct PartitionEntry: Equatable, Sendable {
     var application: UInt32
@@ -31,7 +31,9 @@ struct LogState: Equatable, Sendable {
   /// The highest version given to a document.
   var documentVersion: Int64 = 0
   /// Notification IDs whose records were deleted, by partition, ascending: the holes that readers pass over.
-  var deleted: [UInt32: [Int64]] = [:]
+  private(set) var deleted: [UInt32: [Int64]] = [:]
+  /// Bytes of the IDs in ``deleted`` as they are encoded; kept up to date, for there may be millions.
+  private var deletedIDBytes = 0
   /// Microseconds since 1970 when the segment was begun: its commits' times count from here.
   var timeBase: Int64 = 0
 
@@ -76,13 +78,36 @@ struct LogState: Equatable, Sendable {
   /// Remembers that a notification's record was deleted.
   mutating func noteDeletion(_ id: Int64, in partition: UInt32) {
     // Mostly behind all others, and there may be many.
-    guard let last = deleted[partition]?.last, last >= id else {
+    let last = deleted[partition]?.last ?? 0
+    guard last >= id else {
+      deletedIDBytes += Self.encodedSize(from: last, to: id)
       deleted[partition, default: []].append(id)
       return
     }
     let ids = deleted[partition] ?? []
-    let index = ids.firstIndex { $0 >= id } ?? ids.count
-    if index == ids.count || ids[index] != id { deleted[partition]?.insert(id, at: index) }
+    guard let index = ids.firstIndex(where: { $0 >= id }), ids[index] != id else { return }
+    let before = index > 0 ? ids[index - 1] : 0
+    deletedIDBytes +=
+      Self.encodedSize(from: before, to: id) + Self.encodedSize(from: id, to: ids[index])
+      - Self.encodedSize(from: before, to: ids[index])
+    deleted[partition]?.insert(id, at: index)
+  }
+
+  /// What ``deleted`` takes in the encoding, at most.
+  var deletedSizeBound: Int { deletedIDBytes + Self.deletedPartitionSizeBound * deleted.count }
+
+  /// What `count` more deletions in one commit would add to ``deletedSizeBound``, at most.
+  static func deletedSizeBound(adding count: Int) -> Int {
+    // An ID between two others has its own difference, and changes that of the one behind it for no longer one.
+    (maximumVarintSize + deletedPartitionSizeBound) * count
+  }
+
+  private static let maximumVarintSize = 10
+  /// A partition's number, and how many IDs follow.
+  private static let deletedPartitionSizeBound = 5 + maximumVarintSize
+
+  private static func encodedSize(from last: Int64, to id: Int64) -> Int {
+    (max(1, Int64.bitWidth - (id &- last).leadingZeroBitCount) + 6) / 7
   }
 
   init() {}
@@ -126,6 +151,7 @@ struct LogState: Equatable, Sendable {
       for _ in 0..<reader.readCount(atMost: reader.remaining) where !reader.failed {
         let (id, isTooLarge) = (ids.last ?? 0).addingReportingOverflow(Int64(reader.readCount(atMost: .max)))
         if isTooLarge { return nil }
+        deletedIDBytes += Self.encodedSize(from: ids.last ?? 0, to: id)
         ids.append(id)
       }
       deleted[UInt32(partition)] = ids

@@ -137,7 +137,8 @@ public final class Commit: @unchecked Sendable {  // confined to one thread at a
   /// as a hole; its position may be used again. What the bytes of the record were stays in the log.
   ///
   /// - Throws: as ``add(_:to:originator:position:topic:state:isNotifiable:causalDependencies:)``. That there is no such record
-  ///   is found by `append`: ``StorageError/Code/recordNotFound``.
+  ///   is found by `append`: ``StorageError/Code/recordNotFound``. So is that the store remembers as many deleted
+  ///   notifications as it can: ``StorageError/Code/limitExceeded``, see ``StorageLimits/deletedNotifications``.
   public func deleteRecord(
     _ role: RecordRole = .event, of partition: Partition, originator: OriginatorID, position: Int64
   ) throws(StorageError) {

@@ -71,6 +71,8 @@ public struct StoreOptions: Sendable {
   public var fileSystem: any FileSystem = LinuxFileSystem()
   /// Bits of fingerprints that count: a test that takes some away sees originators meet.
   var fingerprintMask = UInt64.max
+  /// Bytes of the IDs of deleted notifications: a test that takes some away comes to the limit.
+  var deletedNotifications = StorageLimits.deletedNotifications
 
   public init() {}
 }

@@ -81,6 +81,21 @@ extension LogWriter {
       let found = try view.recordPlace(location, in: part)
       deletions[number] = (found.partition, found.notificationID)
     }
+    try checkRoomForDeletions()
+  }
+
+  /// The IDs of deleted notifications stand in the opening frame of every segment: with more than fit it, no segment could
+  /// be begun, and nothing stored any more. The rest of the frame is left to names, partitions and tracking.
+  private func checkRoomForDeletions() throws(StorageError) {
+    let added = deletions.values.count { $0.notificationID > 0 }
+    let limit = context.options.deletedNotifications
+    guard added == 0 || state.deletedSizeBound + LogState.deletedSizeBound(adding: added) <= limit else {
+      throw StorageError(
+        .limitExceeded,
+        "The store remembers as many deleted notifications as it can (\(limit) bytes of their IDs): it deletes no more "
+          + "events that have one. Everything else is stored as before. To delete more, export what is left and import it into "
+          + "a new store.")
+    }
   }
 
   /// The slot of a key, made if it has none, with what the runs hold of it. Under the view's lock, which is given up while

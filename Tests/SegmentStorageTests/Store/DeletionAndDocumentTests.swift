@@ -145,6 +145,96 @@ extension SegmentStore {
     try store.close()
   }
 
+  /// A store that remembers as many deleted notifications as it can refuses to delete more of them, and nothing else.
+  @Test(arguments: [true, false])
+  func deletionsEndBeforeTheStoreDoes(sealed: Bool) throws {
+    var fixture = Self.fixture(7, sealed: sealed)
+    let limit = 200
+    fixture.options.deletedNotifications = limit
+    var store = try fixture.open()
+    var ward = try store.partition(application: "ward")
+    for position in 0..<300 { try store.put(ward, 1, position...position, length: 600) }
+    var deleted: [Int] = []
+    var refused: [Int] = []
+    for position in Array(stride(from: 0, to: 300, by: 2)) + Array(stride(from: 299, to: 0, by: -2)) {
+      switch try storageCode({ try store.delete(ward, 1, position) }) {
+      case nil: deleted.append(position)
+      case .limitExceeded?: refused.append(position)
+      case let code?: Issue.record("\(code)")
+      }
+    }
+    #expect(deleted.count > limit / 2 && deleted.count < limit)
+    let firstRefused = try #require(refused.first)
+    for _ in 0..<2 {
+      let state = try #require(store.writer).state
+      #expect(state.deleted[0] == deleted.sorted().map { Int64($0 + 1) })
+      #expect(state.deletedSizeBound <= limit)
+      // What is refused is refused as a whole, and again.
+      let commit = store.makeCommit()
+      for (position, isDeletion) in [(Int64(1000), false), (Int64(firstRefused), true)] {
+        if isDeletion {
+          try commit.deleteRecord(of: ward, originator: originator(1), position: position)
+        } else {
+          let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+          try commit.add(to: ward, originator: originator(1), position: position, topic: nothing, state: nothing)
+        }
+      }
+      #expect(try storageCode { try store.append(commit) } == .limitExceeded)
+      #expect(try store.states(ward, 1).count == 300 - deleted.count)
+      // What takes no notification ID is no hole.
+      for role in [RecordRole.event, .snapshot] {
+        let commit = store.makeCommit()
+        let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+        try commit.add(
+          role, to: ward, originator: originator(2), position: 0, topic: nothing, state: nothing, isNotifiable: false)
+        try store.append(commit)
+        let deletion = store.makeCommit()
+        try deletion.deleteRecord(role, of: ward, originator: originator(2), position: 0)
+        try store.append(deletion)
+      }
+      try store.change(ward, [("a", "1")])
+      try store.change(ward, [("a", nil)])
+      let segments = try store.statistics().segments
+      try store.writer?.exclusively { () throws(StorageError) in try store.writer?.roll() }
+      #expect(try store.statistics().segments == segments + 1)
+      #expect(try store.notifications(ward).count == 300 - deleted.count)
+      try store.close()
+      store = try fixture.open(.write)
+      ward = try store.partition(application: "ward")
+    }
+    try store.close()
+  }
+
+  /// What the deleted IDs take is known without encoding them, in whatever order they come.
+  @Test(arguments: 1...8 as ClosedRange<UInt64>)
+  func sizeOfDeletedIDs(seed: UInt64) throws {
+    var random = SplitMix64(seed: seed)
+    var state = LogState()
+    state.names = [Array("ward".utf8)]
+    for pipeline in 0..<3 as Range<UInt32> {
+      state.partitions.append(LogState.PartitionEntry(application: 0, pipeline: pipeline))
+    }
+    func encoded(_ state: LogState) -> RawBuffer {
+      let buffer = RawBuffer(capacity: 64)
+      state.encode(to: buffer)
+      return buffer
+    }
+    let empty = encoded(state).count
+    for step in 0..<400 {
+      let id = Int64(random.next() >> UInt64(1 + random.below(62))) | 1
+      let before = state.deletedSizeBound
+      state.noteDeletion(id, in: UInt32(random.below(3)))
+      #expect(state.deletedSizeBound <= before + LogState.deletedSizeBound(adding: 1))
+      guard step % 40 == 39 else { continue }
+      let buffer = encoded(state)
+      let size = buffer.count - empty
+      #expect(size <= state.deletedSizeBound && state.deletedSizeBound <= size + 15 * state.deleted.count)
+      var reader = ByteReader(buffer.bytes)
+      let read = try #require(LogState(&reader))
+      #expect(read == state && read.deletedSizeBound == state.deletedSizeBound)
+    }
+  }
+
   @Test func findsThePlaceOfANotification() throws {
     let fixture = Self.fixture(9)
     let store = try fixture.open()
