@@ -27,6 +27,7 @@ struct SegmentScan {
   let keys: StoreKeys
   /// Where the next segment goes on; `nil` when this is the last one, or that is not known.
   let commitEnd: Int?
+  /// Whether the log goes on in no other segment, be it lost or not.
   let isLast: Bool
   /// Up to where `HEAD` says that this segment is durable.
   let headEnd: Int?
@@ -245,8 +246,10 @@ struct SegmentScan {
           start, required, "The segment ends before its log does", type: nil, after: lastSequence, before: nil))
     }
     if start >= required {
-      guard isLast, try isProven(start) else {
-        // A footer that was torn is written again; what nothing proves durable was never acknowledged.
+      // Behind the last commit stands a footer only: one that was torn is written again. Where the next segment does not
+      // say any more which commit was the last, more of them may follow. At the end of the log, what nothing proves
+      // durable was never acknowledged.
+      guard try isLast ? isProven(start) : commitEnd == nil else {
         return .end(tornTail: isLast ? limit - start : 0)
       }
     }
