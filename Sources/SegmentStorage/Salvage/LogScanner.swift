@@ -113,7 +113,8 @@ struct LogScanner {
       }
       expected = file.ordinal &+ 1
       let own = try opener.verificationContext(files, key: key)
-      let isLast = file.ordinal == files.segments.last?.ordinal
+      // What comes before a segment that `HEAD` names was durable, even if that segment is not there any more.
+      let isLast = file.ordinal == max(files.segments.last?.ordinal ?? 0, head?.ordinal ?? 0)
       var segment = opened[file.ordinal]
       let hasHeader = segment != nil
       if segment == nil { segment = try openSegment(file.name, context: own, isNoted: true, repairs: true) }

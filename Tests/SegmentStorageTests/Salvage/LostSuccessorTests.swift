@@ -78,4 +78,21 @@ import Testing
       #expect(LogContent(try source.commits(lost, "copy").map(\.commit)) == sound)
     }
   }
+
+  /// `HEAD` names a segment that is not there: what is damaged at the end of the one before it was durable all the same.
+  @Test(arguments: [true, false])
+  func theEndBeforeAMissingLastSegmentIsNoTornTail(sealed: Bool) throws {
+    let source = try SalvageFixture(sealed: sealed)
+    let segments = Self.segments(source.files)
+    let files = source.files.clone()
+    try files.deleteFile(try #require(segments.last))
+    let name = segments[segments.count - 2]
+    let last = try #require(
+      try source.frames().last { $0.name == name && FrameType(rawValue: $0.frame.type) == .commit })
+    let size = try files.contents(of: name).count
+    try files.overwrite(name, at: last.offset, with: [UInt8](repeating: 0xEE, count: size - last.offset))
+    let report = try source.salvage(files)
+    #expect(report.tornTail == 0)
+    #expect(report.losses.contains { name.hasSuffix($0.file) && $0.offset == UInt64(last.offset) && $0.losesContent })
+  }
 }
