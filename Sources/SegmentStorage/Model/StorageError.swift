@@ -74,10 +74,13 @@ public struct StorageError: Error, Sendable, CustomStringConvertible {
   public var position: Int64?
   /// The system call behind the error.
   public var cause: SystemError?
+  /// Which of the commit's records a conflict is about, or which deletion found no record. Every role and application has
+  /// positions of its own: originator and position do not tell.
+  var recordIndex: Int?
 
   init(
     _ code: Code, _ message: String, file: String? = nil, offset: UInt64? = nil, originator: OriginatorID? = nil,
-    position: Int64? = nil, cause: SystemError? = nil
+    position: Int64? = nil, cause: SystemError? = nil, recordIndex: Int? = nil
   ) {
     self.code = code
     self.message = message
@@ -86,6 +89,7 @@ public struct StorageError: Error, Sendable, CustomStringConvertible {
     self.originator = originator
     self.position = position
     self.cause = cause
+    self.recordIndex = recordIndex
   }
 
   public var description: String {
@@ -97,10 +101,10 @@ public struct StorageError: Error, Sendable, CustomStringConvertible {
 }
 
 extension StorageError {
-  static func conflict(_ originator: OriginatorID, _ position: Int64) -> StorageError {
+  static func conflict(_ originator: OriginatorID, _ position: Int64, recordIndex: Int) -> StorageError {
     StorageError(
       .conflict, "Position \(position) of originator \(originator) is taken: read the originator again and retry.",
-      originator: originator, position: position)
+      originator: originator, position: position, recordIndex: recordIndex)
   }
 
   static func damaged(

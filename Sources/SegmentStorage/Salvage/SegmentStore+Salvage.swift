@@ -92,13 +92,14 @@ private struct Copier {
     // What the damage has hidden shows as a conflict: each takes one thing away.
     for _ in 0...(source.records.count * 2 + 1) {
       let commit = store.makeCommit()
+      var sources: [Int] = []
       do throws(StorageError) {
-        let copied = try fill(commit, from: source, skipping: skipped, tracks: tracks)
+        sources = try fill(commit, from: source, skipping: skipped, tracks: tracks)
         guard !commit.isEmpty else { return try removePlaceholders() }
         try store.append(commit)
         try removePlaceholders()
         report.commits += 1
-        report.records += UInt64(copied)
+        report.records += UInt64(sources.count { source.records[$0].isReadable })
         if !source.isLinked { report.unlinkedCommits += 1 }
         for record in source.records where record.isReadable && record.role == .event && record.flags.isEmpty {
           report.events += 1
@@ -106,17 +107,17 @@ private struct Copier {
         return
       } catch {
         placeholders = []
+        let index = error.recordIndex.map { sources[$0] }
         switch error.code {
         case .recordNotFound:
           // The record is lost, and with it there is nothing to delete.
-          guard let index = source.tombstone(error, skipped) else { throw error }
+          guard let index else { throw error }
           skipped.insert(index)
         case .conflict:
-          if let originator = error.originator, let position = error.position,
-            let record = source.records.first(where: { $0.originator == originator && $0.position == position })
-          {
+          if let index {
             // The position was given a second time: the deletion in between is lost.
-            try delete(record.role, try partition(record.partition), originator, position)
+            let record = source.records[index]
+            try delete(record.role, try partition(record.partition), record.originator, record.position)
           } else if tracks {
             tracks = false
             note(source, "Its tracking position does not advance; its records were copied")
@@ -136,20 +137,24 @@ private struct Copier {
     losses.append(LogLoss(file: source.file, offset: UInt64(source.offset), length: 0, what: what))
   }
 
-  /// Adds what can be read; returns how many records that are.
+  /// Adds what can be read.
+  ///
+  /// - Returns: the index in the source of every record of the commit.
   private mutating func fill(
     _ commit: Commit, from source: LogScanner.Commit, skipping skipped: Set<Int>, tracks: Bool
-  ) throws(StorageError) -> Int {
+  ) throws(StorageError) -> [Int] {
     func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: source.bytes[range]) }
-    var copied = 0
+    var sources: [Int] = []
     for (index, record) in source.records.enumerated() where !skipped.contains(index) {
       guard !record.partition.application.isEmpty else { continue }
       let partition = try partition(record.partition)
       guard record.isReadable else {
-        if record.notificationID > 0 { try addPlaceholder(to: commit, partition) }
+        guard record.notificationID > 0 else { continue }
+        try addPlaceholder(to: commit, partition)
+        sources.append(index)
         continue
       }
-      copied += 1
+      sources.append(index)
       if record.flags.contains(.tombstone) {
         try commit.deleteRecord(
           record.role, of: partition, originator: record.originator, position: record.position)
@@ -165,13 +170,13 @@ private struct Copier {
           causalDependencies: bytes(record.dependencies))
       }
     }
-    guard tracks else { return copied }
+    guard tracks else { return sources }
     for tracking in source.tracking {
       try commit.track(
         try partition(tracking.partition), upstream: String(decoding: tracking.upstream, as: UTF8.self),
         pipeline: tracking.pipeline, notificationID: tracking.notificationID)
     }
-    return copied
+    return sources
   }
 
   private func delete(
@@ -246,16 +251,6 @@ private struct Copier {
         }
         if let (originator, position) = found { try delete(.event, partition, originator, position) }
       }
-    }
-  }
-}
-
-extension LogScanner.Commit {
-  /// The deletion that found no record.
-  fileprivate func tombstone(_ error: StorageError, _ skipped: Set<Int>) -> Int? {
-    records.indices.first {
-      !skipped.contains($0) && records[$0].flags.contains(.tombstone) && records[$0].originator == error.originator
-        && records[$0].position == error.position
     }
   }
 }

@@ -20,9 +20,9 @@ extension LogWriter {
       if !record.flags.contains(.document) {
         let isThere = try liveRecord(record, key: key, slot: slot) != nil
         if record.flags.contains(.tombstone) {
-          guard isThere else { throw Self.recordNotFound(record) }
+          guard isThere else { throw Self.recordNotFound(record, number) }
         } else if isThere {
-          throw .conflict(record.originator, record.position)
+          throw .conflict(record.originator, record.position, recordIndex: number)
         }
       }
       index.insert(
@@ -57,10 +57,11 @@ extension LogWriter {
     return found.map { ($0.part, $0.location) }
   }
 
-  static func recordNotFound(_ record: Commit.Record) -> StorageError {
+  /// - Parameter number: the record's in its commit.
+  static func recordNotFound(_ record: Commit.Record, _ number: Int) -> StorageError {
     StorageError(
       .recordNotFound, "Originator \(record.originator) has no record at position \(record.position).",
-      originator: record.originator, position: record.position)
+      originator: record.originator, position: record.position, recordIndex: number)
   }
 
   /// Finds, for every tombstone of a commit, which notification is deleted with its record.
@@ -73,11 +74,15 @@ extension LogWriter {
         application: state.partitions[partitionNumber(Int(record.partition))].application, role: record.role)
       let (part, location): (SealedSegment?, RecordLocation) = try view.lock.withLock { () throws(StorageError) in
         let slot = try slot(of: key, isDocument: false)
-        guard let live = try liveRecord(record, key: key, slot: slot) else { throw Self.recordNotFound(record) }
+        guard let live = try liveRecord(record, key: key, slot: slot) else {
+          throw Self.recordNotFound(record, number)
+        }
         return (live.part, live.location)
       }
       // What stands in this very group is not there yet for anybody.
-      guard part != nil || Int(location.frameOffset) < view.writtenEnd else { throw Self.recordNotFound(record) }
+      guard part != nil || Int(location.frameOffset) < view.writtenEnd else {
+        throw Self.recordNotFound(record, number)
+      }
       let found = try view.recordPlace(location, in: part)
       deletions[number] = (found.partition, found.notificationID)
     }
