@@ -247,17 +247,17 @@ struct LogScanner {
   /// Notes what must have been given, and was not seen.
   private mutating func noteHeads(_ heads: [LogCatalog.PartitionName: Int64]) {
     for (partition, head) in heads.sorted(by: { $0.key.application.lexicographicallyPrecedes($1.key.application) }) {
-      noteMissing(below: head &+ 1, in: partition)
+      noteMissing(upTo: head, in: partition)
       noteSeen(head, in: partition)
     }
   }
 
-  private mutating func noteMissing(below id: Int64, in partition: LogCatalog.PartitionName) {
+  private mutating func noteMissing(upTo id: Int64, in partition: LogCatalog.PartitionName) {
     let seen = seenHeads[partition] ?? (0, 0)
-    guard id > seen.id &+ 1, !losses.isEmpty else { return }
+    guard id > seen.id, !losses.isEmpty else { return }
     let missing = LogLoss.Notifications(
       application: String(decoding: partition.application, as: UTF8.self), pipeline: partition.pipeline,
-      ids: (seen.id + 1)...(id - 1))
+      ids: (seen.id + 1)...id)
     let index = losses[min(seen.losses, losses.count - 1)...].firstIndex(where: \.losesContent) ?? losses.count - 1
     losses[index].notifications.append(missing)
     losses[index].losesContent = true
@@ -303,7 +303,7 @@ struct LogScanner {
           upstream: upstream, pipeline: entry.key.pipeline, notificationID: entry.notificationID))
     }
     for record in commit.records where record.notificationID > 0 {
-      noteMissing(below: record.notificationID, in: record.partition)
+      noteMissing(upTo: record.notificationID - 1, in: record.partition)
       noteSeen(record.notificationID, in: record.partition)
     }
     if !unreadable.isEmpty { losses.append(loss(of: unreadable, in: commit, frame: frame)) }
