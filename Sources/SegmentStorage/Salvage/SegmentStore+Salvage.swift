@@ -63,6 +63,9 @@ private struct Copier {
   private var nextPosition: Int64 = 0
   /// Such records that are still there.
   private var placeholders: [(partition: Partition, position: Int64)] = []
+  /// Events that are stored, and deleted, in one commit to leave holes: to delete each costs a look at the whole commit that
+  /// it was stored in.
+  private static let holesPerCommit: Int64 = 100
 
   init(store: SegmentStore) {
     self.store = store
@@ -212,7 +215,7 @@ private struct Copier {
     let partition = try partition(name)
     var head = writtenState(partition).head
     while head < id - 1 {
-      let count = min(id - 1 - head, 10_000)
+      let count = min(id - 1 - head, Self.holesPerCommit)
       let commit = store.makeCommit()
       for _ in 0..<count { try addPlaceholder(to: commit, partition) }
       try store.append(commit)
