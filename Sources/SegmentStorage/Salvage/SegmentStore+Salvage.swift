@@ -8,7 +8,8 @@ extension SegmentStore {
   /// documents; deletions; what was stored in one commit stays one commit. What is not kept: the times of the commits. The
   /// new store has an identity, root keys and a dictionary of its own. A deletion, or the last change of a document, that was
   /// in a lost commit is not known: the record, or the content before it, shows again; a deletion of a notification that is
-  /// known from elsewhere is made again.
+  /// known from elsewhere is made again. A store has room for some eight million holes: when more IDs than that are said to
+  /// be missing, they are given again, and that is reported.
   ///
   /// Reads the damaged store twice and changes nothing in it. A sound store is copied as it is.
   ///
@@ -66,6 +67,14 @@ private struct Copier {
   /// Events that are stored, and deleted, in one commit to leave holes: to delete each costs a look at the whole commit that
   /// it was stored in.
   private static let holesPerCommit: Int64 = 100
+  /// Partitions whose events get other IDs than they had.
+  private var renumbered: Set<LogCatalog.PartitionName> = []
+  /// Where the last commit stood.
+  private var place: (file: String, offset: UInt64) = (Segment.fileName(ordinal: 1, generation: 1), 0)
+  /// A store remembers each hole with a byte or more in a frame that all its state has to fit, of which half is left to
+  /// the rest. Where more are said to be missing that is not true, or no copy could have them: to try would fill the
+  /// device.
+  private static let mostHoles = UInt64(Format.maximumMetadataSize / 2)
 
   init(store: SegmentStore) {
     self.store = store
@@ -84,12 +93,13 @@ private struct Copier {
 
   mutating func take(_ source: LogScanner.Commit) throws(StorageError) {
     guard source.records.contains(where: \.isReadable) || !source.tracking.isEmpty else { return }
+    place = (source.file, UInt64(source.offset))
     // Where each partition's sequence has to stand.
     var firsts: [LogCatalog.PartitionName: Int64] = [:]
     for record in source.records where record.notificationID > 0 && !record.partition.application.isEmpty {
       firsts[record.partition] = min(firsts[record.partition] ?? .max, record.notificationID)
     }
-    for (name, first) in firsts { try leaveHoles(in: name, below: first) }
+    for (name, first) in firsts { try leaveHoles(in: name, upTo: first - 1) }
     var skipped: Set<Int> = []
     var tracks = true
     // What the damage has hidden shows as a conflict: each takes one thing away.
@@ -123,21 +133,21 @@ private struct Copier {
             try delete(record.role, try partition(record.partition), record.originator, record.position)
           } else if tracks {
             tracks = false
-            note(source, "Its tracking position does not advance; its records were copied")
+            note("Its tracking position does not advance; its records were copied")
           } else {
             throw error
           }
         case .limitExceeded:
-          return note(source, "A commit that does not fit one commit of the new store: \(error.message)")
+          return note("A commit that does not fit one commit of the new store: \(error.message)")
         default: throw error
         }
       }
     }
-    note(source, "A commit contradicts what stands before it")
+    note("A commit contradicts what stands before it")
   }
 
-  private mutating func note(_ source: LogScanner.Commit, _ what: String) {
-    losses.append(LogLoss(file: source.file, offset: UInt64(source.offset), length: 0, what: what))
+  private mutating func note(_ what: String) {
+    losses.append(LogLoss(file: place.file, offset: place.offset, length: 0, what: what))
   }
 
   /// Adds what can be read.
@@ -210,12 +220,21 @@ private struct Copier {
     try store.append(commit)
   }
 
-  /// Uses up the notification IDs below one: events that are stored and deleted.
-  private mutating func leaveHoles(in name: LogCatalog.PartitionName, below id: Int64) throws(StorageError) {
+  /// Uses up the notification IDs up to one: events that are stored and deleted.
+  private mutating func leaveHoles(in name: LogCatalog.PartitionName, upTo id: Int64) throws(StorageError) {
     let partition = try partition(name)
     var head = writtenState(partition).head
-    while head < id - 1 {
-      let count = min(id - 1 - head, Self.holesPerCommit)
+    guard head < id else { return }
+    guard report.holes + UInt64(id - head) <= Self.mostHoles else {
+      if renumbered.insert(name).inserted {
+        note(
+          "Notification IDs \(head + 1) to \(id) are said to be missing, more than a store can leave out: they are given "
+            + "again")
+      }
+      return
+    }
+    while head < id {
+      let count = min(id - head, Self.holesPerCommit)
       let commit = store.makeCommit()
       for _ in 0..<count { try addPlaceholder(to: commit, partition) }
       try store.append(commit)
@@ -234,7 +253,7 @@ private struct Copier {
 
   /// What the end of the old log says besides: IDs that were given and not seen, deletions whose commit is lost.
   mutating func finish(_ catalog: LogCatalog) throws(StorageError) {
-    for (name, head) in catalog.heads where head < .max { try leaveHoles(in: name, below: head + 1) }
+    for (name, head) in catalog.heads { try leaveHoles(in: name, upTo: head) }
     try store.flush()
     for (name, ids) in catalog.deleted {
       let partition = try partition(name)

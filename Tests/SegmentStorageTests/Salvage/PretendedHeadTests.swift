@@ -51,4 +51,38 @@ extension SegmentStore {
     #expect(report.losses.flatMap { $0.notifications.map(\.ids) } == [2...2, 4...Int64.max])
     #expect(try Self.ids(fixture) == [1, 3, 4])
   }
+
+  /// A copy remembers each hole: where there cannot be as many, the events get other IDs, and that is told.
+  @Test(arguments: [true, false], [1 << 60, Int64(Format.maximumMetadataSize)])
+  func moreThanACopyCanLeaveOut(sealed: Bool, head: Int64) throws {
+    let files = SimulatedFileSystem(seed: 4)
+    let fixture = StoreFixture(files, isSealed: sealed)
+    let store = try fixture.open()
+    let ward = try store.partition(application: "ward")
+    for position in 0...1 { try store.put(ward, 1, position...position) }
+    try store.pretend(head: head)
+    for position in 2...3 { try store.put(ward, 1, position...position) }
+    try store.close()
+    // It would be full before it came to an end.
+    files.maximumBytes = 1 << 20
+    let report = try Self.salvage(fixture, files)
+    #expect(report.holes == 0 && report.events == 4)
+    #expect(report.losses.count == 1 && !report.isComplete)
+    #expect(try Self.ids(fixture) == [1, 2, 3, 4])
+  }
+
+  @Test(arguments: [true, false])
+  func asManyAsACopyCanLeaveOut(sealed: Bool) throws {
+    let files = SimulatedFileSystem(seed: 4)
+    let fixture = StoreFixture(files, isSealed: sealed)
+    let store = try fixture.open()
+    let ward = try store.partition(application: "ward")
+    try store.put(ward, 1, 0...0)
+    try store.pretend(head: 2_500)
+    try store.put(ward, 1, 1...1)
+    try store.close()
+    let report = try Self.salvage(fixture, files)
+    #expect(report.holes == 2_499 && report.losses.isEmpty)
+    #expect(try Self.ids(fixture) == [1, 2_501])
+  }
 }
