@@ -370,7 +370,7 @@ struct SegmentScan {
       }
       let word = UInt32(littleEndian: base.loadUnaligned(as: UInt32.self))
       if word & 0x00FF_FFFF == FrameHeader.magic, let header = FrameHeader(base, suite: suite),
-        Int(header.syncedUpTo) > start
+        header.provesDurable(start, standingAt: offset, behind: lastSequence &+ 1)
       {
         return true
       }

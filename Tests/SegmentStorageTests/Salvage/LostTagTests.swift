@@ -12,6 +12,7 @@ import Testing
     let source = try SalvageFixture(sealed: sealed)
     let frames = try source.frames()
     let suite: Suite = sealed ? .aes256GCM : .plain
+    var unlinked: UInt64 = 0
     // The header is gone, the tag stands where nobody says it is: what follows is tied to it all the same.
     for entry in frames.filter({ FrameType(rawValue: $0.frame.type) == .commit }).prefix(12) {
       let files = source.files.clone()
@@ -23,7 +24,9 @@ import Testing
       try files.overwrite(entry.name, at: tag, with: [UInt8](repeating: 0xEE, count: suite.tagSize))
       for path in files.paths(under: "copy") { try files.deleteFile(path) }
       try files.rename("copy", to: "old-copy")
-      #expect(try source.salvage(files).unlinkedCommits <= 1)
+      unlinked += try source.salvage(files).unlinkedCommits
     }
+    // All of these have a commit behind them.
+    #expect(unlinked == 12)
   }
 }
