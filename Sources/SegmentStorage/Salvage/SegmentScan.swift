@@ -282,8 +282,8 @@ struct SegmentScan {
     let isEpoch = findEpoch(in: start..<min(next, limit))
     return .loss(
       loss(
-        start, next, what, type: header?.type ?? (isEpoch ? FrameType.epoch.rawValue : nil), after: previous,
-        before: sequence))
+        start, next, what, type: header?.type ?? (isEpoch ? FrameType.epoch.rawValue : nil),
+        frameEnd: header.map { start + $0.frameLength }, after: previous, before: sequence))
   }
 
   /// What an epoch frame says may be whole where the frame is not; its commitment proves it.
@@ -312,11 +312,12 @@ struct SegmentScan {
   private var ended = false
 
   private func loss(
-    _ start: Int, _ end: Int, _ what: String, type: UInt8?, after previous: UInt64, before next: UInt64?
+    _ start: Int, _ end: Int, _ what: String, type: UInt8?, frameEnd: Int? = nil, after previous: UInt64,
+    before next: UInt64?
   ) -> LogLoss {
     var loss = LogLoss(
       file: segment.name, offset: UInt64(start), length: UInt64(max(0, end - start)), what: what)
-    if let type, let known = FrameType(rawValue: type), known != .commit, isFrameAlone(start, end, previous, next) {
+    if let type, let known = FrameType(rawValue: type), known != .commit, isFrameAlone(end, behind: frameEnd, previous, next) {
       loss.losesContent = false
     }
     // The first frames of a segment are the store's own.
@@ -326,8 +327,9 @@ struct SegmentScan {
     return loss
   }
 
-  private func isFrameAlone(_ start: Int, _ end: Int, _ previous: UInt64, _ next: UInt64?) -> Bool {
-    guard let next else { return true }
+  /// Whether one frame is lost and no other: by the numbers around it, or, where none follows, by its own end.
+  private func isFrameAlone(_ end: Int, behind frameEnd: Int?, _ previous: UInt64, _ next: UInt64?) -> Bool {
+    guard let next else { return frameEnd == end }
     return next == previous &+ 2
   }
 

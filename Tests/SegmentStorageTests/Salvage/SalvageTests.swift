@@ -127,6 +127,22 @@ import Testing
     #expect(losses > 20)
   }
 
+  /// The header of a frame that is the store's own can be read, and nothing behind it: commits may have stood there.
+  @Test(arguments: [true, false])
+  func everythingFromAnOpeningOn(sealed: Bool) throws {
+    let source = try SalvageFixture(sealed: sealed)
+    let opening = try #require(try source.frames().last { FrameType(rawValue: $0.frame.type) == .opening })
+    let files = source.files.clone()
+    // Nor does a run say what was there.
+    for path in files.paths(under: "store") where path.hasSuffix(".run") { try files.deleteFile(path) }
+    let start = opening.offset + Format.frameHeaderSize
+    let size = try files.contents(of: opening.name).count
+    #expect(size > opening.offset + opening.frame.frameLength)
+    try files.overwrite(opening.name, at: start, with: [UInt8](repeating: 0x55, count: size - start))
+    let report = try source.salvage(files)
+    #expect(!report.isComplete && report.losses.contains { $0.losesContent }, "\(report)")
+  }
+
   @Test(arguments: [true, false])
   func aSegmentIsMissing(sealed: Bool) throws {
     let source = try SalvageFixture(sealed: sealed)
