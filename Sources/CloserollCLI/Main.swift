@@ -5,6 +5,7 @@ import Glibc
 @main
 struct Main {
   static func main() async {
+    occupyClosedStreams()
     // A reader that has gone is an error of `write`, which each command judges for itself.
     signal(SIGPIPE, SIG_IGN)
     do {
@@ -17,6 +18,18 @@ struct Main {
       }
     } catch {
       end(with: error)
+    }
+  }
+
+  /// Sees to it that no file which is opened later takes the place of a standard stream that is closed, and gets what is
+  /// printed. A stream remains one that cannot be used: what would be read is missing, and what is printed goes nowhere.
+  private static func occupyClosedStreams() {
+    for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {
+      // The wrong way round, so that reading and writing fail as they do without. The lowest free number is given,
+      // and those below are taken.
+      guard open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) == stream else {
+        exit(ExitStatus.inputOutput.rawValue)
+      }
     }
   }
 

@@ -10,6 +10,12 @@ import Testing
   static let names = [Orders.name, Reservations.name, Payments.name]
 
   static func start(_ name: String, in directory: String, count: Int) throws -> Process {
+    let process = process(name, in: directory, count: count)
+    try process.run()
+    return process
+  }
+
+  static func process(_ name: String, in directory: String, count: Int) -> Process {
     let tests =
       (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
     let process = Process()
@@ -17,7 +23,6 @@ import Testing
       "OrdersProcess")
     process.arguments = [name, directory, "\(count)"]
     process.environment = ["ORDERS_KEY": key]
-    try process.run()
     return process
   }
 

@@ -22,7 +22,18 @@ public struct LinuxFileSystem: FileSystem {
       case .create: O_RDWR | O_CREAT
       case .createNew: O_RDWR | O_CREAT | O_EXCL
       }
-    let descriptor = try call("open", path) { Glibc.open($0, flags | O_CLOEXEC, 0o600 as mode_t) }
+    var descriptor = try call("open", path) { Glibc.open($0, flags | O_CLOEXEC, 0o600 as mode_t) }
+    // The kernel gives the lowest free number. Where a standard stream is closed that is the stream's own, and whatever
+    // the process prints would be written into the store.
+    if descriptor <= STDERR_FILENO {
+      do throws(SystemError) {
+        descriptor = try move(descriptor, to: STDERR_FILENO + 1, path)
+      } catch {
+        // Whoever makes a file finds nothing of an attempt that failed.
+        if access == .createNew { _ = unlink(path) }
+        throw error
+      }
+    }
     return LinuxFile(descriptor: descriptor, path: path)
   }
 
@@ -63,6 +74,17 @@ public struct LinuxFileSystem: FileSystem {
 }
 
 extension LinuxFileSystem {
+  /// Gives an open file another descriptor, not below a number, and closes the one it had, also if that fails. The C
+  /// function is `fcntl` with `F_DUPFD_CLOEXEC`.
+  func move(_ descriptor: Int32, to lowest: Int32, _ path: String) throws(SystemError) -> Int32 {
+    let moved = fcntl(descriptor, F_DUPFD_CLOEXEC, lowest)
+    let code = errno
+    // Nothing was written through it: there is nothing that a failure could tell of.
+    _ = Glibc.close(descriptor)
+    guard moved >= 0 else { throw SystemError(code: code, call: "fcntl(F_DUPFD_CLOEXEC)", path: path) }
+    return moved
+  }
+
   /// Makes a system call on a path, again when interrupted.
   func call(
     _ name: String, _ path: String, _ body: (UnsafePointer<CChar>) -> Int32

@@ -37,8 +37,11 @@ enum Tool {
   }
 
   /// Runs to the end. Output goes through files, so that no pipe can fill up.
+  ///
+  /// - Parameter redirections: what a shell does to the standard streams before, like `>&-`.
   static func run(
-    _ arguments: [String], input: Data = Data(), key: String? = nil, in workspace: Workspace
+    _ arguments: [String], input: Data = Data(), key: String? = nil, redirections: String? = nil,
+    in workspace: Workspace
   ) throws -> Outcome {
     let name = "run-\(UUID().uuidString)"
     let (inputPath, outputPath, errorPath) = (
@@ -47,6 +50,10 @@ enum Tool {
     try input.write(to: URL(fileURLWithPath: inputPath))
     for path in [outputPath, errorPath] { try Data().write(to: URL(fileURLWithPath: path)) }
     let process = process(arguments, key: key)
+    if let redirections {
+      process.executableURL = URL(fileURLWithPath: "/bin/sh")
+      process.arguments = ["-c", "exec \"$0\" \"$@\" \(redirections)", path] + arguments
+    }
     process.standardInput = try FileHandle(forReadingFrom: URL(fileURLWithPath: inputPath))
     process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: outputPath))
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errorPath))

@@ -1,7 +1,8 @@
 import Glibc
-import SegmentStorage
 import StorageTestSupport
 import Testing
+
+@testable import SegmentStorage
 
 /// What only the operating system's files have.
 @Suite("Linux file system")
@@ -41,6 +42,35 @@ struct LinuxFileSystemTests {
     let current = try #require(getcwd(nil, 0))
     defer { free(current) }
     #expect(try files.absolutePath(of: "a/b") == String(cString: current) + "/a/b")
+  }
+
+  @Test("a descriptor that cannot be moved away from the standard streams is closed")
+  func unmovable() throws {
+    let directory = try TemporaryDirectory()
+    let files = LinuxFileSystem()
+    let path = "\(directory.path)/f"
+    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    var (before, after) = (stat(), stat())
+    #expect(fstat(descriptor, &before) == 0)
+    #expect(errorCode { try files.move(descriptor, to: Int32.max, path) } == EINVAL)
+    // Another test may have been given its number meanwhile.
+    #expect(fstat(descriptor, &after) != 0 || after.st_ino != before.st_ino)
+  }
+
+  @Test("a descriptor is moved with its file, and closed on exec")
+  func moved() throws {
+    let directory = try TemporaryDirectory()
+    let files = LinuxFileSystem()
+    let path = "\(directory.path)/f"
+    let descriptor = open(path, O_RDWR | O_CREAT, 0o600)
+    var (before, after) = (stat(), stat())
+    #expect(fstat(descriptor, &before) == 0)
+    let moved = try files.move(descriptor, to: 500, path)
+    defer { close(moved) }
+    #expect(moved >= 500)
+    #expect(fcntl(moved, F_GETFD) == FD_CLOEXEC)
+    #expect(fstat(moved, &after) == 0 && after.st_ino == before.st_ino)
+    #expect(fstat(descriptor, &after) != 0 || after.st_ino != before.st_ino)
   }
 
   @Test("errors name the call and the path")
