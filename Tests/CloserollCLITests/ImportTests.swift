@@ -180,6 +180,20 @@ import Testing
     if !isEqual { #expect(outcome.errors.contains("version 0 of originator \(originatorID(1))")) }
   }
 
+  /// Exponents at the ends of what integers hold, and beyond: compared, whatever they are, and never a trap.
+  @Test(arguments: [
+    "1e-9223372036854775808", "1e-9223372036854775807", "1e9223372036854775807", "1e9223372036854775808",
+    "1e-99999999999999999999", "0e-9223372036854775808", "1.5E+1099511627776", "1e-1099511627775",
+  ])
+  func comparesNumbersOfAnyExponent(number: String) throws {
+    let workspace = try Workspace()
+    try workspace.run("import", workspace["s"], input: eventLine(state: "{\"a\":\(number)}"))
+    for (state, status) in [("{\"a\": \(number)}", 0), ("{\"a\": 2\(number.dropFirst())}", 1)] as [(String, Int32)] {
+      let outcome = try workspace.run("import", workspace["s"], "--skip-existing", input: eventLine(state: state))
+      #expect(outcome.status == status, "\(outcome)")
+    }
+  }
+
   @Test func comparesTopicAndTimestampToo() throws {
     let workspace = try Workspace()
     try workspace.run("import", workspace["s"], input: eventLine())

@@ -97,7 +97,8 @@ struct JSONNumberValue: Equatable {
     }
     if index < text.count || text.last.map({ $0 | 0x20 == UInt8(ascii: "e") }) == true {
       let written = String(decoding: text[index...], as: UTF8.self)
-      guard let power = Int(written), abs(power) < 1 << 40 else {
+      // Not `abs`: the smallest integer has none.
+      guard let power = Int(written), power.magnitude < 1 << 40 else {
         self.text = Array(text)
         digits = []
         isNegative = false
