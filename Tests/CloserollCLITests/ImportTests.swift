@@ -194,6 +194,28 @@ import Testing
     }
   }
 
+  @Test(arguments: [511, 512, 513])
+  func comparesWhatIsNestedAsDeepAsMayBe(depth: Int) throws {
+    let workspace = try Workspace()
+    func state(_ text: String) -> String {
+      "{\"a\":" + String(repeating: "[", count: depth - 1) + text + String(repeating: "]", count: depth - 1) + "}"
+    }
+    let first = try workspace.run("import", workspace["s"], input: eventLine(state: state("1")))
+    guard depth <= 512 else {
+      #expect(first.status == 1 && first.errors.contains("deeper than 512"), "\(first)")
+      return
+    }
+    #expect(first.status == 0, "\(first)")
+    for (text, status) in [("1", 0), (" 1", 0), (" 1.0 ", 0), ("2", 1)] as [(String, Int32)] {
+      let outcome = try workspace.run(
+        "import", workspace["s"], "--skip-existing", input: eventLine(state: state(text)))
+      #expect(outcome.status == status, "\(text): \(outcome)")
+    }
+    // Also against an event of the same batch.
+    let batch = [eventLine(2, state: state("1")), eventLine(2, state: state(" 1"))].joined(separator: "\n")
+    #expect(try workspace.run("import", workspace["s"], "--skip-existing", input: batch).status == 0)
+  }
+
   @Test func comparesTopicAndTimestampToo() throws {
     let workspace = try Workspace()
     try workspace.run("import", workspace["s"], input: eventLine())

@@ -4,6 +4,9 @@
 /// {"timestamp":<JSON string>,"state":<JSON object>}
 /// ```
 enum ImportedState {
+  /// How deep a stored form may be nested: it is an object around the state.
+  static let maximumDepth = JSONCursor.maximumDepth + 1
+
   private static let head: StaticString = "{\"timestamp\":"
   private static let middle: StaticString = ",\"state\":"
 

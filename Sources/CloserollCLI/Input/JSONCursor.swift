@@ -7,10 +7,11 @@ struct JSONFault: Error {
 /// Walks over one JSON text (RFC 8259) and checks it strictly, without making values of it: what is kept of the text are
 /// slices of its own bytes, so that no number is ever rounded and no string changed.
 ///
-/// Stricter than the RFC in three ways: no object has a key twice, containers are nested at most ``maximumDepth`` deep,
+/// Stricter than the RFC in three ways: no object has a key twice, containers are nested at most ``depthLimit`` deep,
 /// and text is well-formed UTF-8. One pass, no recursion; made once and used for many texts, so that it allocates nothing
 /// per text.
 struct JSONCursor {
+  /// How deep what is imported may be nested.
   static let maximumDepth = 512
 
   /// A string between its quotes.
@@ -34,10 +35,13 @@ struct JSONCursor {
   /// The number of keys up to which they are compared one by one.
   private static let fewKeys = 32
 
+  private let depthLimit: Int
   private(set) var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
   private(set) var offset = 0
   private var containers: [Container] = []
   private var keys: [Text] = []
+
+  init(depthLimit: Int = Self.maximumDepth) { self.depthLimit = depthLimit }
 
   /// Begins with another text, which must stay where it is while the cursor walks over it.
   mutating func begin(_ text: UnsafeRawBufferPointer) {
@@ -114,8 +118,8 @@ struct JSONCursor {
       _ = try string()
       return .string
     case UInt8(ascii: "{"), UInt8(ascii: "["):
-      guard containers.count < Self.maximumDepth else {
-        throw fault("objects and lists are nested deeper than \(Self.maximumDepth)")
+      guard containers.count < depthLimit else {
+        throw fault("objects and lists are nested deeper than \(depthLimit)")
       }
       let isObject = byte == UInt8(ascii: "{")
       containers.append(Container(isObject: isObject, firstKey: keys.count, manyKeys: nil))

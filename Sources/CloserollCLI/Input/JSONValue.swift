@@ -7,9 +7,9 @@ indirect enum JSONValue: Equatable {
   case number(JSONNumberValue)
   case literal(UInt8)
 
-  /// - Returns: `nil` if the bytes are not JSON.
+  /// - Returns: `nil` if the bytes are not JSON, or nested deeper than a stored form.
   init?(_ bytes: UnsafeRawBufferPointer) {
-    var cursor = JSONCursor()
+    var cursor = JSONCursor(depthLimit: ImportedState.maximumDepth)
     cursor.begin(bytes)
     // Checked wholly first: below, nothing can be amiss, nor nested too deep.
     cursor.skipBlanks()
