@@ -77,6 +77,17 @@ import Testing
     #expect(open.errors.contains("chmod 600"))
   }
 
+  @Test func whatIsNoKeyFile() throws {
+    let workspace = try Workspace()
+    for path in [workspace.path, "/dev/null", "/dev/zero"] {
+      let outcome = try workspace.run("import", workspace["s"], "--key-file", path, input: eventLine(), key: nil)
+      #expect(outcome.status == 3, "\(outcome)")
+      #expect(outcome.errors.contains("\(path) is no file"), "\(outcome)")
+      #expect(!outcome.errors.contains("chmod"), "\(outcome)")
+    }
+    #expect(!workspace.exists("s"))
+  }
+
   @Test(arguments: [0, 1, 100, 327, 328, 655])
   func aTruncatedKeyring(length: Int) throws {
     let workspace = try makeStore()

@@ -1,3 +1,4 @@
+import CPlatform
 import Glibc
 
 /// Where the application's key-encryption key comes from: a file, the environment, a key-management service.
@@ -35,23 +36,31 @@ public struct FileKeyProvider: KeyProvider {
   /// A provider that reads the file each time it is asked.
   public init(_ path: String) { self.path = path }
 
-  /// Throws `keyUnavailable` if the file cannot be read, `keyFilePermissions` if others than its owner may use it,
-  /// `invalidKey` if it is not Base64 of 32 bytes.
+  /// Throws `keyUnavailable` if the file cannot be read, or is a directory or a device; `keyFilePermissions` if others than
+  /// its owner may use it; `invalidKey` if it is not Base64 of 32 bytes. A pipe will do, such as a shell's `<(…)`.
   public func keyEncryptionKey() throws(SealingError) -> SecureBytes {
     var descriptor: Int32
     repeat { descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC) } while descriptor < 0 && errno == EINTR
     guard descriptor >= 0 else {
-      throw SealingError(
-        .keyUnavailable, "the key file \(path) cannot be opened (error \(errno)); check its path and owner")
+      let reason = errorText(errno)
+      throw SealingError(.keyUnavailable, "the key file \(path) cannot be opened (\(reason)); check its path and owner")
     }
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
-      throw SealingError(.keyUnavailable, "the key file \(path) cannot be examined (error \(errno))")
+      let reason = errorText(errno)
+      throw SealingError(.keyUnavailable, "the key file \(path) cannot be examined (\(reason))")
+    }
+    // Before its permissions: what would be right for a key would be wrong for a directory of others, or a device.
+    let kind = status.st_mode & S_IFMT
+    guard kind != S_IFDIR, kind != S_IFCHR, kind != S_IFBLK else {
+      throw SealingError(
+        .keyUnavailable,
+        "the key file \(path) is no file but a \(kind == S_IFDIR ? "directory" : "device"); give the file with the key")
     }
     // Asked of the open file, not of its path: the answer is about the bytes that are read.
     guard status.st_mode & 0o077 == 0 else {
-      throw SealingError(.keyFilePermissions, "others may use the key file \(path); run: chmod 600 \(path)")
+      throw SealingError(.keyFilePermissions, "others may use the key file \(path); run: chmod 600 \(shellWord(path))")
     }
     let text = SecureBytes(count: 2048)
     var length = 0
@@ -60,7 +69,8 @@ public struct FileKeyProvider: KeyProvider {
       if got == 0 { break }
       if got < 0 {
         if errno == EINTR { continue }
-        throw SealingError(.keyUnavailable, "the key file \(path) cannot be read (error \(errno))")
+        let reason = errorText(errno)
+        throw SealingError(.keyUnavailable, "the key file \(path) cannot be read (\(reason))")
       }
       length += got
     }
@@ -110,6 +120,26 @@ public struct ClosureKeyProvider: KeyProvider {
     }
     return key
   }
+}
+
+/// What the system says of an error number.
+private func errorText(_ code: Int32) -> String {
+  var text = [CChar](repeating: 0, count: 128)
+  closeroll_error_text(code, &text, text.count)
+  return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
+/// A path as a shell takes it for one word, so that an advice can be pasted.
+private func shellWord(_ path: String) -> String {
+  let isPlain = path.utf8.allSatisfy { byte in
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+    case UInt8(ascii: "-")...UInt8(ascii: "9"), UInt8(ascii: "_"), 0x80...: true
+    default: false
+    }
+  }
+  guard !isPlain else { return path }
+  return "'" + path.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
 }
 
 /// A key of 32 bytes from its text; the error names the place and never the text.

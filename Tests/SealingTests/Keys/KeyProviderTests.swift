@@ -52,6 +52,50 @@ import Testing
     }
   }
 
+  private static func message(_ path: String) -> String? {
+    do throws(SealingError) {
+      _ = try FileKeyProvider(path).keyEncryptionKey()
+      return nil
+    } catch {
+      return error.message
+    }
+  }
+
+  @Test(arguments: ["/tmp", "/dev/zero", "/dev/null"])
+  func whatIsNoFileIsRefused(path: String) {
+    #expect(code { _ = try FileKeyProvider(path).keyEncryptionKey() } == .keyUnavailable)
+    #expect(Self.message(path)?.contains("\(path) is no file") == true)
+    #expect(Self.message(path)?.contains("chmod") == false)
+  }
+
+  /// A shell's `<(…)`.
+  @Test func aKeyComesThroughAPipe() throws {
+    var ends: [Int32] = [0, 0]
+    #expect(pipe(&ends) == 0)
+    defer { close(ends[0]) }
+    #expect(write(ends[1], Self.text, Self.text.utf8.count) == Self.text.utf8.count)
+    close(ends[1])
+    #expect(try FileKeyProvider("/dev/fd/\(ends[0])").keyEncryptionKey().count == 32)
+  }
+
+  @Test(arguments: [
+    ("plain-1.key", "plain-1.key"), ("a key", "'a key'"), ("the owner's", "'the owner'\\''s'"), ("a$(b)", "'a$(b)'"),
+  ])
+  func theAdviceCanBePasted(name: String, quoted: String) throws {
+    let directory = FileManager.default.temporaryDirectory.appending(path: "keys-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: directory) }
+    let path = directory.appending(path: name).path
+    #expect(FileManager.default.createFile(atPath: path, contents: Data(Self.text.utf8)))
+    try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
+    let whole = quoted == name ? path : "'\(directory.path)/" + quoted.dropFirst()
+    #expect(Self.message(path)?.hasSuffix("; run: chmod 600 \(whole)") == true, "\(Self.message(path) ?? "")")
+  }
+
+  @Test func whatTheSystemSaysIsText() {
+    #expect(Self.message("/nowhere/key")?.contains("No such file or directory") == true)
+  }
+
   @Test func aMissingKeyIsUnavailable() {
     #expect(code { _ = try FileKeyProvider("/nowhere/key").keyEncryptionKey() } == .keyUnavailable)
     #expect(code { _ = try EnvironmentKeyProvider("CLOSEROLL_NO_SUCH_KEY").keyEncryptionKey() } == .keyUnavailable)
