@@ -17,8 +17,10 @@ struct Main {
         try command.run()
       }
     } catch {
+      Interruption.passUnlessEnding()
       end(with: error)
     }
+    Interruption.passUnlessEnding()
   }
 
   /// Sees to it that no file which is opened later takes the place of a standard stream that is closed, and gets what is

@@ -21,6 +21,39 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: workspace["bench"]).isEmpty)
   }
 
+  /// The user's events stand in what is measured: nothing of it may stay.
+  @Test(arguments: [SIGINT, SIGTERM, SIGHUP], [false, true])
+  func nothingStaysWhenInterrupted(signal: Int32, isAsked: Bool) throws {
+    let workspace = try Workspace()
+    try workspace.write(eventLines(20_000, originators: 30).joined(separator: "\n"), to: "input.jsonl")
+    for name in ["temporary", "photos"] {
+      try FileManager.default.createDirectory(atPath: workspace[name], withIntermediateDirectories: false)
+    }
+    try workspace.write("jpeg", to: "photos/cat.jpg")
+    let process = Tool.process(
+      ["bench", "--input", workspace["input.jsonl"], "--plain"]
+        + (isAsked ? ["--directory", workspace["temporary"]] : []), key: nil)
+    process.environment?["TMPDIR"] = isAsked ? workspace.path : workspace["temporary"]
+    process.standardOutput = FileHandle.nullDevice
+    let errors = Pipe()
+    process.standardError = errors
+    try process.run()
+    // Until it has a store that is written to.
+    func made() throws -> [String] { try FileManager.default.subpathsOfDirectory(atPath: workspace["temporary"]) }
+    while try !made().contains(where: { $0.contains("segment-") }), process.isRunning { usleep(1000) }
+    usleep(UInt32.random(in: 0...200_000))
+    let scratch = try #require(try made().first { !$0.contains("/") })
+    // What a link leads to was not made by the benchmark.
+    try? FileManager.default.createSymbolicLink(
+      atPath: workspace["temporary/\(scratch)/photos"], withDestinationPath: workspace["photos"])
+    kill(process.processIdentifier, signal)
+    process.waitUntilExit()
+    #expect(process.terminationReason == .uncaughtSignal && process.terminationStatus == signal)
+    #expect(try made() == [])
+    #expect(try workspace.files(of: "photos") == ["cat.jpg": Data("jpeg".utf8)])
+    #expect(errors.fileHandleForReading.readDataToEndOfFile().isEmpty)
+  }
+
   @Test func measuresAFile() throws {
     let workspace = try Workspace()
     try workspace.write(eventLines(1500, originators: 30).joined(separator: "\n"), to: "input.jsonl")

@@ -53,7 +53,7 @@ struct BenchCommand: AsyncParsableCommand {
       let count = events ?? 100_000
       workload = BankWorkload(eventCount: count, originators: originators ?? max(1, count / 100))
     }
-    let benchmark = try Benchmark(workload: workload, scratch: ScratchDirectory(directory), isPlain: plain)
+    let benchmark = try Benchmark(workload: workload, scratch: ScratchDirectory(in: directory), isPlain: plain)
     try await benchmark.run()
     try OutputBuffer.printing { output in
       output.append(json ? benchmark.report.json() + "\n" : benchmark.report.table())

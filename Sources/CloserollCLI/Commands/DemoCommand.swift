@@ -22,14 +22,14 @@ struct DemoCommand: AsyncParsableCommand {
   var directory: String?
 
   func run() async throws {
-    let scratch = try ScratchDirectory(directory)
+    let scratch = try directory.map { try ScratchDirectory(keeping: $0) } ?? ScratchDirectory(in: nil)
     let path = try scratch.fresh("ward-store")
     let key = try SecureBytes.random(count: 32)
     let tour = Tour(path: path, key: .closure { key })
     try await tour.run()
     try say("7. What it costs, beside what cannot be cheaper (closeroll bench measures more):")
     let workload = BankWorkload(eventCount: 20_000, originators: 200)
-    let benchmark = try Benchmark(workload: workload, scratch: scratch, isPlain: false)
+    let benchmark = try Benchmark(workload: workload, scratch: ScratchDirectory(in: directory), isPlain: false)
     try await benchmark.run()
     try OutputBuffer.printing { $0.append(benchmark.report.table()) }
     if let directory { try say("The store is in \(directory)/ward-store. Its key is gone with this process.") }

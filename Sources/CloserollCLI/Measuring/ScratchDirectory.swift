@@ -1,26 +1,37 @@
 import Glibc
 
-/// The directory that measurements are made in: a new one of the operating system's, removed at the end, or one that was
-/// asked for, in which only what is made here is removed.
+/// The directory that measurements are made in: a new one, removed at the end and when a signal ends the process; or one
+/// that stays.
 final class ScratchDirectory {
   let path: String
-  private let isOwn: Bool
+  private let stays: Bool
 
-  init(_ asked: String?) throws {
-    if let asked {
-      path = asked
-      isOwn = false
-      guard mkdir(asked, 0o700) == 0 || errno == EEXIST else { throw Self.failure(asked) }
-      return
+  /// Makes one that is removed.
+  ///
+  /// - Parameter parent: where; it is made if it is not there, and stays. `nil` for the operating system's place.
+  init(in parent: String?) throws {
+    if let parent { try Self.make(parent) }
+    let parent = parent ?? getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    path = try Interruption.makeDirectory {
+      var template = Array("\(parent)/closeroll-XXXXXX".utf8CString)
+      guard mkdtemp(&template) != nil else { throw Self.failure(parent) }
+      return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
-    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    var template = Array("\(parent)/closeroll-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw Self.failure(parent) }
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    isOwn = true
+    stays = false
   }
 
-  deinit { if isOwn { Self.remove(path) } }
+  /// One that stays, with all that is made in it. It is made if it is not there.
+  init(keeping path: String) throws {
+    try Self.make(path)
+    self.path = path
+    stays = true
+  }
+
+  deinit { if !stays { Interruption.removeDirectory(path) } }
+
+  private static func make(_ path: String) throws {
+    guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw failure(path) }
+  }
 
   /// A path in the directory at which there is nothing.
   ///
@@ -39,11 +50,14 @@ final class ScratchDirectory {
 
   /// Removes a file, or a directory with all that is in it. Follows no links.
   static func remove(_ path: String) {
-    if let directory = opendir(path) {
+    // `opendir` would follow a link.
+    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    if descriptor >= 0, let directory = fdopendir(descriptor) {
       for name in names(directory) { remove("\(path)/\(name)") }
       closedir(directory)
       rmdir(path)
     } else {
+      if descriptor >= 0 { close(descriptor) }
       unlink(path)
     }
   }
