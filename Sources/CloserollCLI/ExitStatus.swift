@@ -43,6 +43,11 @@ struct Failure: Error, CustomStringConvertible {
   }
 
   init(_ error: StorageError) {
+    if let cause = error.cause, cause.call == "mkdir", cause.isNotFound {
+      self.init(
+        .inputOutput, "The directory \(cause.path) cannot be made: its parent directory must exist. Make that first.")
+      return
+    }
     let status: ExitStatus =
       switch error.code {
       case .wrongKey, .keyUnavailable, .keyRequired, .plainStore, .keyringMissing, .keyringDamaged,

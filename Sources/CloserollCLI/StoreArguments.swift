@@ -52,7 +52,7 @@ extension ReadingOptions {
     let known = names.map(\.shown).joined(separator: ", ")
     if let application {
       guard names.isEmpty || names.contains(application) else {
-        throw Failure(.data, "The store holds no events of the application \(application); it holds: \(known).")
+        throw Failure(.data, "The store holds no events of the application \(application.shown); it holds: \(known).")
       }
       return try store.partition(application: application)
     }

@@ -70,6 +70,26 @@ import Testing
     #expect(try workspace.run("export", workspace["s"]).lines.isEmpty)
   }
 
+  /// What would be commands to a terminal, or turn the direction of a message.
+  @Test(arguments: [0x7F, 0x85, 0x9B, 0x200E, 0x200F, 0x202A, 0x202E, 0x2066, 0x2069] as [UInt32])
+  func showsNoControlCharacters(code: UInt32) throws {
+    let character = try #require(Unicode.Scalar(code))
+    let workspace = try Workspace()
+    let key = "k\(character)k"
+    for name in [key, key + String(repeating: "x", count: 99)] {
+      let line = eventLine().replacing("{\"originator_id\"", with: "{\"\(name)\"")
+      let outcome = try workspace.run("import", workspace["s"], input: line)
+      #expect(outcome.status == 1, "\(outcome)")
+      #expect(outcome.errors.contains("“k\u{FFFD}k"), "\(outcome)")
+      #expect(!outcome.errors.unicodeScalars.contains(character))
+    }
+    try workspace.run("import", workspace["t"], "--application", key, input: eventLine())
+    let absent = try workspace.run("export", workspace["t"], "--application", key + "x")
+    #expect(absent.status == 1, "\(absent)")
+    #expect(absent.errors.contains("k\u{FFFD}kx") && absent.errors.contains("k\u{FFFD}k."), "\(absent)")
+    #expect(!absent.errors.unicodeScalars.contains(character))
+  }
+
   /// Bytes in a string that are no UTF-8.
   static let notUTF8: [[UInt8]] = [
     [0x80], [0xC3], [0xC0, 0x80], [0xC1, 0xBF], [0xE0, 0x9F, 0xBF], [0xED, 0xA0, 0x80], [0xEF, 0xBF],

@@ -34,6 +34,13 @@ import Testing
     }
   }
 
+  @Test func aParentThatIsNotThere() throws {
+    let workspace = try Workspace()
+    let outcome = try workspace.run("import", workspace["absent/store"], input: eventLine())
+    #expect(outcome.status == 5, "\(outcome)")
+    #expect(outcome.errors.contains("parent directory"), "\(outcome)")
+  }
+
   @Test func aStoreInUse() throws {
     let workspace = try Workspace()
     let writer = Tool.process(["import", workspace["s"], "--batch", "1", "--acknowledge"], key: Workspace.key)

@@ -52,6 +52,25 @@ import Testing
       try workspace.run("salvage", workspace["s"], workspace["text"]).text.contains("holes in the new store"))
   }
 
+  /// Damage to the first commit, which names the application: what is missing is told all the same.
+  @Test func aDamagedName() throws {
+    let workspace = try Workspace()
+    try workspace.run("import", workspace["s"], "--batch", "5", input: eventLines(20).joined(separator: "\n"))
+    let name = try #require(try workspace.files(of: "s").keys.first { $0.hasPrefix("segment-") })
+    let whole = try workspace.read("s/" + name)
+    var texts: [String] = []
+    for offset in stride(from: 4096, to: whole.count, by: 64) {
+      var bytes = whole
+      bytes[offset] ^= 0x10
+      try bytes.write(to: URL(fileURLWithPath: workspace["s/" + name]))
+      texts.append(try workspace.run("verify", workspace["s"]).text)
+    }
+    #expect(!texts.contains { $0.contains("    : ") })
+    #expect(texts.contains { $0.contains("    an application whose name is lost: notification 1 to 5\n") })
+    #expect(texts.contains { $0.contains(" and 1 place does not:\n") })
+    #expect(!texts.contains { $0.contains(" 1 places") })
+  }
+
   @Test func keysAndPlaces() throws {
     let workspace = try Workspace()
     try workspace.run("import", workspace["s"], input: eventLine())

@@ -101,10 +101,3 @@ struct StatCommand: ParsableCommand {
     }
   }
 }
-
-extension String {
-  /// A text from a store as a terminal may have it: control characters would be commands to it.
-  var shown: String {
-    String(String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : $0 }))
-  }
-}

@@ -64,7 +64,8 @@ struct VerifyCommand: ParsableCommand {
           ? "Clean: \(found), all checked with the key.\n"
           : "Clean as far as can be seen without the key: \(found).\n")
     } else if !report.damage.isEmpty {
-      output.append("Damaged: \(found) verify, and \(report.damage.count) places do not:\n")
+      let count = report.damage.count
+      output.append("Damaged: \(found) verify, and \(count == 1 ? "1 place does" : "\(count) places do") not:\n")
       for damage in report.damage {
         let length = damage.length > 0 ? ", \(Numbers.grouped(damage.length)) bytes" : ""
         output.append("  \(damage.file.shown) at byte \(damage.offset)\(length): \(damage.what)\n")

@@ -127,7 +127,7 @@ struct EventLineParser: ~Copyable {
   /// A key for a message: not more than a few words of it.
   private static func shown(_ name: UnsafeRawBufferPointer) -> String {
     name.count <= 64
-      ? String(decoding: name, as: UTF8.self) : String(decoding: name.prefix(60), as: UTF8.self) + "…"
+      ? String(decoding: name, as: UTF8.self).shown : String(decoding: name.prefix(60), as: UTF8.self).shown + "…"
   }
 
   private mutating func originatorID() throws(JSONFault) -> OriginatorID {

@@ -17,8 +17,8 @@ enum LossPrinter {
       }
       for record in loss.records.prefix(mostRecords) {
         let id = record.notificationID.map { ", notification \($0)" } ?? ""
-        output.append(
-          "    \(record.application.shown): \(name(record.role)) \(record.position) of \(record.originator)\(id)\n")
+        let whose = application(record.application)
+        output.append("    \(whose): \(name(record.role)) \(record.position) of \(record.originator)\(id)\n")
       }
       if loss.records.count > mostRecords {
         output.append("    and \(loss.records.count - mostRecords) more records of this commit\n")
@@ -69,7 +69,12 @@ enum LossPrinter {
     }
   }
 
-  private static func place(_ application: String, _ pipeline: UInt32) -> String {
-    pipeline == 0 ? application.shown : "\(application.shown), pipeline \(pipeline)"
+  private static func place(_ name: String, _ pipeline: UInt32) -> String {
+    pipeline == 0 ? application(name) : "\(application(name)), pipeline \(pipeline)"
+  }
+
+  /// A commit that can be read may say of its application a number only, whose name stood in what cannot be read.
+  private static func application(_ name: String) -> String {
+    name.isEmpty ? "an application whose name is lost" : name.shown
   }
 }
