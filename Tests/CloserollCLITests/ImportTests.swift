@@ -41,6 +41,21 @@ import Testing
     #expect(!workspace.exists("t"))
   }
 
+  @Test func anInputThatCannotBeReadLeavesNoStore() throws {
+    let workspace = try Workspace()
+    let directory = try workspace.run("import", workspace["s"], "--input", workspace.path)
+    #expect(directory.status == 5)
+    #expect(directory.errors.contains("Is a directory"), "\(directory)")
+    #expect(!workspace.exists("s"))
+    for redirections in ["< \(workspace.path)", "<&-"] {
+      let outcome = try Tool.run(
+        ["import", workspace["s"]], key: Workspace.key, redirections: redirections, in: workspace)
+      #expect(outcome.status == 5, "\(outcome)")
+      #expect(outcome.errors.contains("The input cannot be read"), "\(outcome)")
+      #expect(!workspace.exists("s"))
+    }
+  }
+
   @Test(arguments: [
     "{\"n\":123456789012345678901234567890.12345678901234567890}", "{\"n\":1e400,\"m\":-0.0,\"z\":1E-7}",
     "{\"t\":{\"__decimal__\":\"1.10\"},\"u\":{\"UUID\":\"x\"}}", "{ \"spaced\" : [ 1 , 2 ,\t{ } ] }",

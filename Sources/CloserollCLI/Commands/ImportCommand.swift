@@ -66,7 +66,7 @@ struct ImportCommand: ParsableCommand {
 
   func run() throws {
     let key = try self.key.require()
-    // Before the store is made: a name that is misspelt leaves nothing behind.
+    // Before the store is made: a name that is misspelt, or that of a directory, leaves nothing behind.
     var reader = try LineReader(path: input)
     var options = StoreOptions()
     options.durability = durability == .commit ? .commit : .none

@@ -16,22 +16,38 @@ struct LineReader: ~Copyable {
   /// The number of the line that was read last; the first is 1.
   private(set) var lineNumber = 0
 
-  /// Opens a file; `-` is the standard input.
+  /// Opens a file; `-` is the standard input. Reads nothing yet, and waits for nobody.
+  ///
+  /// - Throws: a ``Failure`` if there is nothing that could be read.
   init(path: String) throws(Failure) {
-    name = path
-    buffer = .allocate(byteCount: 1 << 20, alignment: 16)
-    if path == "-" {
-      descriptor = STDIN_FILENO
-      ownsDescriptor = false
-    } else {
-      var opened: Int32
+    var opened = STDIN_FILENO
+    if path != "-" {
       repeat { opened = open(path, O_RDONLY | O_CLOEXEC) } while opened < 0 && errno == EINTR
-      descriptor = opened
-      ownsDescriptor = opened >= 0
       guard opened >= 0 else {
         throw Failure(.inputOutput, "The input \(path) cannot be opened: \(String(cString: strerror(errno))).")
       }
     }
+    if let code = Self.obstacle(to: opened) {
+      if path != "-" { close(opened) }
+      throw Self.unreadable(path, code)
+    }
+    name = path
+    descriptor = opened
+    ownsDescriptor = path != "-"
+    buffer = .allocate(byteCount: 1 << 20, alignment: 16)
+  }
+
+  /// The error that reading would end with, as far as it can be told beforehand; `nil` if there is none.
+  private static func obstacle(to descriptor: Int32) -> Int32? {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { return errno }
+    if status.st_mode & S_IFMT == S_IFDIR { return EISDIR }
+    return fcntl(descriptor, F_GETFL) & O_ACCMODE == O_WRONLY ? EBADF : nil
+  }
+
+  private static func unreadable(_ name: String, _ code: Int32) -> Failure {
+    Failure(
+      .inputOutput, "The input \(name == "-" ? "" : name + " ")cannot be read: \(String(cString: strerror(code))).")
   }
 
   deinit {
@@ -94,11 +110,7 @@ struct LineReader: ~Copyable {
       count = read(descriptor, buffer.baseAddress?.advanced(by: end), buffer.count - end)
     } while count < 0
       && errno == EINTR
-    guard count >= 0 else {
-      throw Failure(
-        .inputOutput,
-        "The input \(name == "-" ? "" : name + " ")cannot be read: \(String(cString: strerror(errno))).")
-    }
+    guard count >= 0 else { throw Self.unreadable(name, errno) }
     if count == 0 { isAtEnd = true }
     end += count
   }
