@@ -1,4 +1,5 @@
 import Foundation
+import SegmentStorage
 import Testing
 
 @Suite struct ReadingTests {
@@ -40,6 +41,38 @@ import Testing
     let replayed = try workspace.run("replay", workspace["s"], originatorID(1)).lines
     #expect(try replayed.map { try split($0).line } == [lines[3], lines[1], lines[0], lines[2]])
     #expect(try replayed.map { try split($0).id } == [4, 2, 1, 3])
+  }
+
+  /// States of applications that begin and end like an imported one.
+  static let lookalikes = [
+    "{\"timestamp\":\"t\",\"state\":{}", "{\"timestamp\":\"t\",\"state\":{x}}",
+    "{\"timestamp\":\"\u{1}\",\"state\":{}}",
+    "{\"timestamp\":\"t\",\"state\":{\n}}", "{\"timestamp\":\"t\",\"state\":{},\"more\":{}}",
+    "{\"timestamp\":\"t\",\"state\":{}}\n}", "{\"timestamp\":\"t\",\"state\":{\"a\":\"\n\"}}",
+    "{\"timestamp\":\"\\q\",\"state\":{}}",
+  ]
+
+  @Test(arguments: lookalikes)
+  func eachLineIsJSONWhateverWasStored(state: String) throws {
+    let workspace = try Workspace()
+    let store = try SegmentStore.open(workspace["s"], key: .plain)
+    let commit = store.makeCommit()
+    let partition = try store.partition(application: "ward")
+    try Data(state.utf8).withUnsafeBytes { state in
+      try Data("T".utf8).withUnsafeBytes { topic in
+        try commit.add(
+          to: partition, originator: OriginatorID(high: 1, low: 2), position: 0, topic: topic, state: state)
+      }
+    }
+    _ = try store.append(commit)
+    try store.close()
+    let exported = try workspace.run("export", workspace["s"], "--plain", key: nil)
+    #expect(exported.status == 0 && exported.lines.count == 1, "\(exported)")
+    let object = try exported.object()
+    #expect(object["notification_id"] as? Int == 1)
+    if (try? JSONSerialization.jsonObject(with: Data(state.utf8))) == nil {
+      #expect(object["state_hex"] as? String == state.utf8.map { String(format: "%02x", $0) }.joined())
+    }
   }
 
   @Test func aClosedPipeIsNoError() throws {

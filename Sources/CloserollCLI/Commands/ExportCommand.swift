@@ -42,11 +42,12 @@ struct ExportCommand: ParsableCommand {
     guard let partition else { return try store.close() }
     try OutputBuffer.printing { output in
       guard after < Int64.max else { return }
+      var printer = EventPrinter()
       let reader = store.makeNotificationReader(partition, after: after)
       var left = limit ?? .max
       while true {
         left -= try reader.read(limit: left) { notification in
-          try EventPrinter.print(
+          try printer.print(
             originator: notification.originator, position: notification.position, topic: notification.topic,
             state: notification.state, notificationID: notification.id, to: &output)
           return true

@@ -28,9 +28,10 @@ struct ReplayCommand: ParsableCommand {
     let store = try reading.open()
     guard let partition = try reading.partition(of: store) else { return try store.close() }
     try OutputBuffer.printing { output in
+      var printer = EventPrinter()
       try store.readRecords(of: partition, originator: originator) { record in
         let place = try store.notificationPlace(of: partition, originator: originator, position: record.position)
-        try EventPrinter.print(
+        try printer.print(
           originator: originator, position: record.position, topic: record.topic, state: record.state,
           notificationID: place?.notificationID, to: &output)
         return true
