@@ -265,10 +265,10 @@ class Store:
             if role == DOCUMENT: documents[originator] = entry[:2] + (r["at"], self.names.index(application), r["index"], 0)
         postings, found = stream(u32(data, 84), u64(data, 64)), {}
         for fingerprint, where in (struct.unpack("<QQ", e) for e in table(u32(data, 80), u32(data, 72), 16)):
-            c, position, frame, found[fingerprint] = Cursor(postings, where & (1 << 40) - 1), 0, 0, []
+            c, position, frame, places = Cursor(postings, where & (1 << 40) - 1), 0, 0, found.setdefault(fingerprint, [])
             for _ in range(where >> 40):
                 position, frame = position + c.zigzag(), frame + c.zigzag() * 8
-                found[fingerprint].append((position, frame, c.varint(), c.varint() + frame))
+                places.append((position, frame, c.varint(), c.varint() + frame))
         check(found == expected and list(found) == sorted(found) and u32(data, 76) == sum(map(len, found.values())),
               f"{name}: the postings are not the log's records")
         blocks = table(u32(data, 96), u32(data, 100), 64)

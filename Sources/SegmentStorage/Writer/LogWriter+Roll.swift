@@ -160,7 +160,10 @@ extension LogWriter {
       pending.hasFooter = true
       monitor.withLock { unfinished?.hasFooter = true }
     }
-    let run = try context.writeRun(try pending.sealed.loadIndex(), of: pending.segment, isPartial: false)
+    // A run of the segment's first part, which is a piece of the index, may turn out damaged.
+    let run = try pending.sealed.withIndex { (index) throws(StorageError) in
+      try context.writeRun(index, of: pending.segment, isPartial: false)
+    }
     pending.sealed.adopt(run)
     pending.segment.unpin()
     monitor.withLock { unfinished = nil }

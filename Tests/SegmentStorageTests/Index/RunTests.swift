@@ -29,6 +29,29 @@ import Testing
     return (store, ward)
   }
 
+  /// The run of the active segment's first part is a piece of its index when the segment is finished.
+  @Test func aDamagedPartialRunDoesNotStopRolling() throws {
+    let files = SimulatedFileSystem(seed: 4)
+    let (store, ward) = try Self.store(1000, on: files)
+    let writer = try #require(store.writer)
+    try writer.writePartialRun(ifLongerThan: 0)
+    let run = "store/" + (try #require(try files.contentsOfDirectory("store").first { $0.contains("@") }))
+    // Every page but the header.
+    let size = try files.contents(of: run).count
+    try files.overwrite(run, at: 4096, with: [UInt8](repeating: 0x55, count: size - 4096))
+    for number in 1000..<1004 {
+      try writer.exclusively { () throws(StorageError) in try writer.roll() }
+      try store.put(ward, number, 0...0)
+    }
+    #expect(store.view.sealed.count == 4)
+    for number in [0, 500, 999, 1001] { #expect(try store.states(ward, number).count == 1) }
+    try store.close()
+    var options = StoreOptions()
+    options.fileSystem = files
+    let report = try SegmentStore.verify("store", key: StoreFixture.provider(), options: options)
+    #expect(report.isClean && report.events == 1004, "\(report)")
+  }
+
   @Test func filterSpreadsOverItsBlocks() {
     var seen = Set<Int>()
     for number in 0..<4096 {
