@@ -317,7 +317,9 @@ struct SegmentScan {
   ) -> LogLoss {
     var loss = LogLoss(
       file: segment.name, offset: UInt64(start), length: UInt64(max(0, end - start)), what: what)
-    if let type, let known = FrameType(rawValue: type), known != .commit, isFrameAlone(end, behind: frameEnd, previous, next) {
+    if let type, let known = FrameType(rawValue: type), known != .commit,
+      isFrameAlone(end, behind: frameEnd, previous, next)
+    {
       loss.losesContent = false
     }
     // The first frames of a segment are the store's own.
