@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export TSAN_OPTIONS="suppressions=$PWD/Scripts/tsan-suppressions.txt:halt_on_error=0:exitcode=66:${TSAN_OPTIONS:-}"
 "${SWIFT:-swift}" test --scratch-path .build-tsan --sanitize=thread -Xswiftc -DTHREAD_SANITIZER \
-  --filter "${1:-ConcurrencyTests|GroupCommitTests|FollowerTests|FilePoolTests}"
+  --filter "${1:-ConcurrencyTests|GroupCommitTests|FollowerTests|FilePoolTests|RunTests}"
