@@ -38,7 +38,7 @@ import Testing
     let store = try fixture.open()
     try store.put(try store.partition(application: "ward"), 1, 0...3)
     let writer = try #require(store.writer)
-    let rolls = Mutex(true)
+    let rolls = Synchronization.Mutex(true)
     files.beforeEachCall { call in
       guard call.kind == .open, call.path == "store/HEAD", rolls.withLock({ $0 }) else { return }
       rolls.withLock { $0 = false }

@@ -95,8 +95,8 @@ import Testing
     try first.put(try first.partition(application: "ward"), 1, 0...1)
     try first.close()
     let before = try fixture.open(.read)
-    let came = Mutex<SegmentStore?>(nil)
-    let comes = Mutex(true)
+    let came = Synchronization.Mutex<SegmentStore?>(nil)
+    let comes = Synchronization.Mutex(true)
     files.beforeEachCall { [fixture] call in
       // The reader has heard that nobody writes.
       guard call.path.hasSuffix(".log") || call.path.hasSuffix("HEAD"), call.kind == .size || call.kind == .read,

@@ -9,9 +9,9 @@ import Testing
   /// Files that are looked up from a working directory of its own: the process's is every test's.
   private final class MovingFileSystem: FileSystem {
     private let base = LinuxFileSystem()
-    private let current: Mutex<String>
+    private let current: Synchronization.Mutex<String>
 
-    init(_ directory: String) { current = Mutex(directory) }
+    init(_ directory: String) { current = Synchronization.Mutex(directory) }
 
     func move(to directory: String) { current.withLock { $0 = directory } }
 
