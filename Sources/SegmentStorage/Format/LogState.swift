@@ -146,7 +146,8 @@ struct LogState: Equatable, Sendable {
     documentVersion = Int64(reader.readCount(atMost: .max))
     for _ in 0..<reader.readCount(atMost: reader.remaining) where !reader.failed {
       let partition = reader.readCount(atMost: Int(UInt32.max))
-      guard partition < partitions.count else { return nil }
+      // Each is written once: what came twice would be counted twice.
+      guard partition < partitions.count, deleted[UInt32(partition)] == nil else { return nil }
       var ids: [Int64] = []
       for _ in 0..<reader.readCount(atMost: reader.remaining) where !reader.failed {
         let (id, isTooLarge) = (ids.last ?? 0).addingReportingOverflow(Int64(reader.readCount(atMost: .max)))

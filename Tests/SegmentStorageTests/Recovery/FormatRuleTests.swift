@@ -89,6 +89,29 @@ import Testing
     }
   }
 
+  /// Found by the fuzzer: the deleted notifications of one partition, told twice.
+  @Test func aPartitionsDeletionsStandOnce() {
+    var state = LogState()
+    state.names = [[65]]
+    state.partitions = [LogState.PartitionEntry(application: 0, pipeline: 0, head: 9)]
+    state.noteDeletion(7, in: 0)
+    let buffer = RawBuffer(capacity: 64)
+    state.encode(to: buffer)
+    var bytes = Array(buffer.bytes)
+    func parse() -> LogState? {
+      bytes.withUnsafeBytes { bytes in
+        var reader = ByteReader(bytes)
+        return LogState(&reader)
+      }
+    }
+    #expect(parse() == state)
+    // At the end: how many partitions, then the partition, how many IDs, the ID.
+    #expect(Array(bytes.suffix(4)) == [1, 0, 1, 7])
+    bytes[bytes.count - 4] = 2
+    bytes += [0, 1, 7]
+    #expect(parse() == nil)
+  }
+
   /// A frame of a type that is not known yet, whole and in its place, is passed over or refused, as its type says, and never
   /// cut off.
   @Test(arguments: [0x7F, 0xFF] as [UInt8])
